@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Node configuration in the editor. */
+export const nodeErrors = {
+    REDGE_CONFIG_INVALID: {
+        message: "The configuration is not valid: {field} {reason}",
+        cause: "A field of the node's form, or the environment variable it names, is missing or out of range.",
+        remedy: "Open the node in the editor and mend the field {field}, or set the variable before the start.",
+    },
+} as const;

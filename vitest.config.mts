@@ -1,0 +1,48 @@
+import { defineConfig } from "vitest/config";
+
+const exclude = ["**/node_modules/**", "dist/**"];
+
+/**
+ * Three projects, by what a test needs:
+ *  fast      *.test.ts        no sockets beyond loopback, no engines; seconds
+ *  real      *.real.test.ts   real parts (engines, brokers, API servers); skipped by name and reason where one is missing
+ *  e2e       test/e2e, test/editor, test/faults: the built product as its users start it
+ */
+export default defineConfig({
+    test: {
+        reporters: ["default", "./test/support/summary-reporter.ts"],
+        pool: "forks",
+        maxWorkers: 2,
+        projects: [
+            {
+                extends: true,
+                test: {
+                    name: "fast",
+                    include: ["test/**/*.test.ts"],
+                    exclude: [...exclude, "test/**/*.real.test.ts", "test/e2e/**", "test/editor/**", "test/faults/**"],
+                },
+            },
+            {
+                extends: true,
+                test: {
+                    name: "real",
+                    include: ["test/**/*.real.test.ts"],
+                    exclude: [...exclude, "test/e2e/**", "test/editor/**", "test/faults/**"],
+                    testTimeout: 60_000,
+                    hookTimeout: 120_000,
+                },
+            },
+            {
+                extends: true,
+                test: {
+                    name: "e2e",
+                    include: ["test/{e2e,editor,faults}/**/*.test.ts"],
+                    exclude,
+                    testTimeout: 180_000,
+                    hookTimeout: 300_000,
+                    fileParallelism: false,
+                },
+            },
+        ],
+    },
+});
