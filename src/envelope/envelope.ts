@@ -102,6 +102,8 @@ export const Operation = {
     /** Redge, cloud side, between CloudHub's fourth output and the controllers: an edge node joined or left. */
     connect: "connect",
     disconnect: "disconnect",
+    /** Redge, cloud side, from a controller to CloudHub: the list of all objects of some kinds that a node should have. */
+    sync: "sync",
 } as const;
 
 /** Groups of KubeEdge v1.23 (wire protocol, section 2.4). */
