@@ -1,4 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Devices, twins, the event bus and mappers. */
-export const deviceErrors = {} as const;
+export const deviceErrors = {
+    REDGE_DEVICE_INVALID: {
+        message: "The device {device} is not valid: {field} {reason}",
+        cause: "A field of the Device or DeviceModel object has another form than the mapper or the twin needs.",
+        remedy: "Mend {field} in the Device or its DeviceModel with kubectl; the change reaches the gateway by itself.",
+    },
+    REDGE_DEVICE_VALUE: {
+        message: "The value {value} of {property} is refused: it {reason}",
+        cause: "The desired value does not fit the property's type, limits or register.",
+        remedy: "Set another desired value, or mend type, minimum and maximum in the DeviceModel.",
+    },
+    REDGE_DEVICE_UNKNOWN: {
+        message: "The device {device} is not known at this gateway",
+        cause: "No Device object with spec.nodeName of this gateway and that name has arrived.",
+        remedy: "Check `kubectl get devices -A` and the device's spec.nodeName; ids have the form <namespace>/<name>.",
+    },
+    REDGE_DEVICE_MESSAGE: {
+        message: "A message to {component} is refused: {field} {reason}",
+        cause: "The message on the wire has another shape than docs/devices.md describes.",
+        remedy: "Look at the node in front of it; the message was refused and nothing else was changed.",
+    },
+    REDGE_EVENTBUS_LISTEN: {
+        message: "The MQTT broker cannot listen on {host}:{port}: {reason}",
+        cause: "Another program (often Mosquitto) has that port, or the address is not of this machine.",
+        remedy: "Choose another port in the EventBus node, stop the other program, or use it as the external broker.",
+    },
+    REDGE_EVENTBUS_TLS: {
+        message: "The TLS files of the MQTT broker cannot be read: {reason}",
+        cause: "A certificate, key or CA file that the EventBus node names is missing or not PEM.",
+        remedy: "Check the three paths in the EventBus node and the rights of the files.",
+    },
+    REDGE_EVENTBUS_OFFLINE: {
+        message: "The MQTT broker {url} is not connected; a message to {topic} cannot be published",
+        cause: "The external broker is down or refuses this client, and too many messages are waiting already.",
+        remedy: "Check the broker's address, user and certificates; the connection is retried by itself.",
+    },
+    REDGE_MODBUS_VISITOR: {
+        message: "Property {property} of {device} cannot be read by Modbus: {field} {reason}",
+        cause: "The visitor's configData does not describe a register as KubeEdge's Modbus visitors do.",
+        remedy: "Give register, offset, limit and, where needed, scale, isSwap, isRegisterSwap and dataType.",
+    },
+    REDGE_MODBUS_CONNECTION: {
+        message: "The device {device} cannot be reached by Modbus: {field} {reason}",
+        cause: "spec.protocol.configData (or the model's defaults) does not say where the device is.",
+        remedy: "Give ip, port and slaveID for TCP, or serialName, baudRate and slaveID for RTU.",
+    },
+} as const;

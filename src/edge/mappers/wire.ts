@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+import { RedgeError } from "../../core/errors/redge-error.ts";
+import { type Envelope, Group, newEnvelope, Operation } from "../../envelope/envelope.ts";
+import type { DeviceInstance, ProtocolConfig } from "./device-instance.ts";
+import { field, isRecord, text } from "./fields.ts";
+import type { DeviceValue, PropertyType } from "./values.ts";
+
+/** Who speaks for mappers on the wire between them and DeviceTwin (docs/devices.md). */
+export const MAPPER_SOURCE = "mapper";
+/** The operation of one desired value on its way to a mapper. */
+export const WRITE = "write";
+/** The operation of a device method's call on its way to a mapper. */
+export const ALL_DEVICES = "devices";
+
+/** Content of `insert` and `update` on a device's resource, DeviceTwin → mappers. */
+export interface DeviceConfiguration {
+    readonly device: unknown;
+    readonly model: unknown;
+    readonly instance: DeviceInstance;
+}
+
+/** Content of `write`, DeviceTwin → mappers: one desired value to be set once. */
+export interface DesiredWrite {
+    /** Echoed in `written`, so that an old answer is not taken for a new one. */
+    readonly id: string;
+    readonly property: string;
+    readonly value: DeviceValue;
+    readonly type: PropertyType;
+    readonly visitor: ProtocolConfig;
+    /** When it was asked for, ms since the epoch. */
+    readonly timestamp: number;
+}
+
+export interface ReportedValue {
+    readonly value: unknown;
+    /** When it was read, ms since the epoch; absent: now. */
+    readonly timestamp?: number | undefined;
+    /** Absent: good. */
+    readonly quality?: "good" | "bad" | undefined;
+    readonly reason?: string | undefined;
+}
+
+export interface WrittenValue {
+    readonly id?: string | undefined;
+    readonly value: unknown;
+    /** Set: the device refused it for good; it is not tried again. */
+    readonly error?: string | undefined;
+}
+
+/** Content of `upload` on a device's resource, mappers → DeviceTwin. Everything optional. */
+export interface MapperReport {
+    readonly reported?: Readonly<Record<string, ReportedValue>>;
+    readonly written?: Readonly<Record<string, WrittenValue>>;
+    /** online, offline, ok, unknown or unhealthy. */
+    readonly state?: string;
+}
+
+/** The resource of a device: `<namespace>/device/<name>`. */
+export function deviceResource(id: string): string {
+    const slash = id.indexOf("/");
+    return `${id.slice(0, slash)}/device/${id.slice(slash + 1)}`;
+}
+
+/** The device id `<namespace>/<name>` of a device's resource. */
+export function deviceIdOf(resource: string): string | undefined {
+    const [namespace, type, name, ...rest] = resource.split("/");
+    return namespace && type === "device" && name && rest.length === 0 ? `${namespace}/${name}` : undefined;
+}
+
+/** What a mapper tells of one device, as an envelope for DeviceTwin's input. */
+export function mapperReport(id: string, report: MapperReport): Envelope {
+    return newEnvelope({
+        route: {
+            source: MAPPER_SOURCE,
+            group: Group.twin,
+            operation: Operation.upload,
+            resource: deviceResource(id),
+        },
+        content: report,
+    });
+}
+
+/** Asks DeviceTwin for every device and every desired value that is still to be written. */
+export function queryDevices(): Envelope {
+    return newEnvelope({
+        route: { source: MAPPER_SOURCE, group: Group.twin, operation: Operation.query, resource: ALL_DEVICES },
+        content: null,
+    });
+}
+
+/**
+ * Reads what came from a mapper, perhaps written by hand in a function node: a property's value may stand alone
+ * instead of in an object.
+ * @throws REDGE_DEVICE_MESSAGE
+ */
+export function parseMapperReport(content: unknown): MapperReport {
+    if (!isRecord(content)) throw refuse("content", "is not an object");
+    const { reported, written, state } = content;
+    if (state !== undefined && typeof state !== "string") throw refuse("state", "is not text");
+    return {
+        ...(reported === undefined ? {} : { reported: mapValues(reported, "reported", reportedValue) }),
+        ...(written === undefined ? {} : { written: mapValues(written, "written", writtenValue) }),
+        ...(state === undefined ? {} : { state }),
+    };
+}
+
+function mapValues<T>(given: unknown, at: string, parse: (value: unknown, at: string) => T): Record<string, T> {
+    if (!isRecord(given)) throw refuse(at, "is not an object");
+    return Object.fromEntries(Object.entries(given).map(([key, value]) => [key, parse(value, `${at}.${key}`)]));
+}
+
+function reportedValue(given: unknown, at: string): ReportedValue {
+    if (!isRecord(given) || !("value" in given || "quality" in given)) return { value: given };
+    const timestamp = field(given, "timestamp");
+    const quality = field(given, "quality");
+    const reason = text(field(given, "reason"));
+    if (timestamp !== undefined && typeof timestamp !== "number") throw refuse(`${at}.timestamp`, "is not a number");
+    if (quality !== undefined && quality !== "good" && quality !== "bad") {
+        throw refuse(`${at}.quality`, 'is neither "good" nor "bad"');
+    }
+    return {
+        value: given["value"],
+        ...(timestamp === undefined ? {} : { timestamp }),
+        ...(quality === undefined ? {} : { quality }),
+        ...(reason === undefined ? {} : { reason }),
+    };
+}
+
+function writtenValue(given: unknown, _at: string): WrittenValue {
+    if (!isRecord(given)) return { value: given };
+    const id = text(field(given, "id"));
+    const error = text(field(given, "error"));
+    return {
+        value: given["value"],
+        ...(id === undefined ? {} : { id }),
+        ...(error === undefined ? {} : { error }),
+    };
+}
+
+function refuse(where: string, reason: string): RedgeError {
+    return new RedgeError("REDGE_DEVICE_MESSAGE", { component: "DeviceTwin", field: where, reason });
+}
