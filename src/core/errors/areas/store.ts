@@ -7,4 +7,34 @@ export const storeErrors = {
         cause: "An older Redge was started on data of a newer one.",
         remedy: "Start the newer version again, or restore the backup that was made before the update.",
     },
+    REDGE_STORE_LOCKED: {
+        message: "The store {path} is in use by process {pid}",
+        cause: "Another Redge process has this store open; a store has one writer.",
+        remedy: "Stop process {pid}, or give this one another store path.",
+    },
+    REDGE_STORE_FULL: {
+        message: "There is no space left for the store {path}",
+        cause: "The disk or the quota is full. The write was refused whole; what was stored before is untouched.",
+        remedy: "Free space on that disk. Writing works again at once, no restart is needed.",
+    },
+    REDGE_STORE_IO: {
+        message: "The store {path} could not be read or written: {reason}",
+        cause: "The disk or the file system reports an error, or something else changed the file.",
+        remedy: "Check the disk and the permissions of the file. The write was not applied and may be tried again.",
+    },
+    REDGE_STORE_CLOSED: {
+        message: "The store {path} is closed",
+        cause: "It was used after it had been closed.",
+        remedy: "This is a defect: please report it with the lines that stand before it in the log.",
+    },
+    REDGE_STORE_VALUE: {
+        message: 'The value of "{key}" cannot be stored: {reason}',
+        cause: "Only JSON values can be stored.",
+        remedy: "Give a value that JSON can express: no undefined, function, bigint or cycle.",
+    },
+    REDGE_STORE_ENGINE: {
+        message: "The store engine {engine} does not work here: {reason}",
+        cause: "sqlite needs Node.js 22.5 or newer, built with node:sqlite.",
+        remedy: 'Choose the engine "nedb", or run a newer Node.js.',
+    },
 } as const;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Command, readOptions } from "../command.ts";
+import { claimPorts, kubeconfigPath, redgeHome } from "../host/environment.ts";
+import { runRole } from "../host/run-role.ts";
+
+export const cloudCommand: Command = {
+    name: "cloud",
+    summary: "starts the cloud side: API server, controllers, CloudHub and its editor",
+    help: `redge cloud
+
+Starts the cloud side in the foreground: the embedded Kubernetes API server, EdgeController, DeviceController and
+CloudHub, as flows in a Node-RED editor. Ctrl-C stops it.
+
+Options:
+  --host ADDRESS   where edges and kubectl reach it (default 127.0.0.1; 0.0.0.0 for all addresses)
+  --san NAME       a further name or address for its certificates (comma separated)
+  -h, --help       this text
+
+Environment: REDGE_HOME, REDGE_CLUSTER (embedded, kubeconfig, in-cluster), REDGE_API_PORT, REDGE_CLOUDHUB_PORT,
+REDGE_CLOUDHUB_HTTPS_PORT, REDGE_STREAM_PORT, REDGE_TUNNEL_PORT, REDGE_CLOUD_EDITOR_PORT, REDGE_EDITOR_HOST, REDGE_LOG.
+See docs/configuration.md.
+`,
+    async run(args) {
+        const options = readOptions(args, { host: { type: "string" }, san: { type: "string" } });
+        if (options.host !== undefined) process.env["REDGE_CLOUD_HOST"] = options.host;
+        if (options.san !== undefined) process.env["REDGE_CLOUD_SANS"] = options.san;
+        return runRole({
+            role: "cloud",
+            ports: claimPorts("cloud"),
+            flows: ["cloud-flows/cloud.json"],
+            readyTypes: ["kubeedge-cloudhub"],
+            summary: (url, user, password) =>
+                [
+                    "Redge cloud is ready.",
+                    `  editor      ${url}   user ${user}, password ${password}`,
+                    `  kubectl     export KUBECONFIG=${kubeconfigPath(redgeHome())}`,
+                    "  next edge   redge token   prints a token for: redge edge --join <url> --token <token>",
+                    "",
+                ].join("\n"),
+        });
+    },
+};

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Command, readOptions } from "../command.ts";
+import { UsageError } from "../failure.ts";
+import { BOILER_PORT, claimPorts } from "../host/environment.ts";
+import { runRole } from "../host/run-role.ts";
+
+const HUB_PORT = "10000";
+const JOIN_PORT = "10002";
+const TUNNEL_PORT = "10004";
+
+export const edgeCommand: Command = {
+    name: "edge",
+    summary: "starts an edge gateway: EdgeHub, MetaManager, Edged, DeviceTwin, EventBus and its editor",
+    help: `redge edge --join URL --token TOKEN
+
+Starts an edge gateway in the foreground and joins it to a cloud side. The token is needed once: afterwards the gateway
+has a certificate of its own, and \`redge edge\` alone starts it again, with or without the cloud. Ctrl-C stops it.
+
+Options:
+  --join URL       where CloudHub gives certificates, e.g. https://cloud.example:10002
+  --token TOKEN    a join token (redge token, or keadm gettoken of a KubeEdge cloud); also REDGE_JOIN_TOKEN
+  --name NAME      the node's name (default: the host name); also REDGE_NODE_NAME
+  --hub URL        CloudHub's message address (default: the host of --join, port ${HUB_PORT})
+  --tunnel URL     the tunnel for logs and exec (default: the host of --join, port ${TUNNEL_PORT})
+  -h, --help       this text
+
+Environment: REDGE_HOME, REDGE_MQTT_PORT, REDGE_EDGE_EDITOR_PORT, REDGE_EDITOR (on, off), REDGE_CONTAINER_RUNTIME
+(auto, docker, cri, none), REDGE_LOG. See docs/configuration.md.
+`,
+    async run(args) {
+        const options = readOptions(args, {
+            join: { type: "string" },
+            token: { type: "string" },
+            name: { type: "string" },
+            hub: { type: "string" },
+            tunnel: { type: "string" },
+            demo: { type: "boolean" },
+        });
+        if (options.join !== undefined) setCloud(options.join, options.hub, options.tunnel);
+        if (options.token !== undefined) process.env["REDGE_JOIN_TOKEN"] = options.token;
+        if (options.name !== undefined) process.env["REDGE_NODE_NAME"] = options.name;
+        const demo = options.demo === true;
+        return runRole({
+            role: "edge",
+            ports: claimPorts("edge", demo ? [BOILER_PORT] : []),
+            flows: [
+                "edge-flows/edge.json",
+                "edge-flows/modbus-mapper.json",
+                ...(demo ? ["edge-flows/demo-boiler.json"] : []),
+            ],
+            readyTypes: ["kubeedge-edged"],
+            summary: (url, user, password) =>
+                [
+                    `Redge edge ${process.env["REDGE_NODE_NAME"]} is ready.`,
+                    `  editor   ${url}   user ${user}, password ${password}`,
+                    `  cloud    ${process.env["REDGE_CLOUDHUB_URL"] ?? "as set in the EdgeHub node"}`,
+                    "",
+                ].join("\n"),
+        });
+    },
+};
+
+function setCloud(join: string, hub: string | undefined, tunnel: string | undefined): void {
+    const url = parseUrl("join", join, "https:");
+    const at = (port: string): string => `wss://${url.hostname}:${port}`;
+    process.env["REDGE_CLOUD_URL"] = `https://${url.hostname}:${url.port || JOIN_PORT}`;
+    process.env["REDGE_CLOUDHUB_URL"] = hub === undefined ? at(HUB_PORT) : parseUrl("hub", hub, "wss:").origin;
+    process.env["REDGE_TUNNEL_URL"] =
+        tunnel === undefined ? at(TUNNEL_PORT) : parseUrl("tunnel", tunnel, "wss:").origin;
+}
+
+function parseUrl(option: string, text: string, protocol: string): { hostname: string; port: string; origin: string } {
+    let url: URL;
+    try {
+        url = new URL(text);
+    } catch {
+        throw new UsageError(`--${option} wants an address such as ${protocol}//cloud.example, not "${text}"`);
+    }
+    if (url.protocol !== protocol) throw new UsageError(`--${option} wants an address that begins with ${protocol}//`);
+    return { hostname: url.hostname, port: url.port, origin: `${url.protocol}//${url.host}` };
+}
