@@ -7,4 +7,9 @@ export const nodeErrors = {
         cause: "A field of the node's form, or the environment variable it names, is missing or out of range.",
         remedy: "Open the node in the editor and mend the field {field}, or set the variable before the start.",
     },
+    REDGE_NODE_NOT_CHOSEN: {
+        message: "No {type} is chosen in the field {field}, or it is disabled",
+        cause: "The node needs a config node of that type; it was not chosen, was removed, or is switched off.",
+        remedy: "Open the node in the editor and choose or add one in the field {field}.",
+    },
 } as const;

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+import { sleep } from "../../src/core/clock.ts";
+import type { WireComponent } from "../../src/core/component.ts";
+import { errorText } from "../../src/core/errors/redge-error.ts";
+import type { Envelope } from "../../src/envelope/envelope.ts";
+import { within } from "./bounded.ts";
+import { needsConfiguring, reportStartFailure, toError } from "./failure.ts";
+import { flowsStarted } from "./flows-started.ts";
+import type { Migration } from "./migrate.ts";
+import type { Done, Message, NodeDef, NodeRed, RedNode } from "./red.ts";
+import { NodeShell } from "./shell.ts";
+import { toEnvelope, toMessage } from "./wire.ts";
+
+/** Makes the node's component: reads its configuration, loads what it needs, takes its parts from config nodes. */
+export type Build<Output extends string> = (shell: NodeShell) => Promise<WireComponent<Output>>;
+
+const FIRST_RETRY_MS = 2_000;
+const LAST_RETRY_MS = 60_000;
+/** How long a close waits for a start under way, and for the component's own stop (which promises two seconds). */
+const START_SETTLES_MS = 1_000;
+const STOP_MS = 2_500;
+
+/** Puts a component behind a Node-RED node: input, outputs, status, errors, close. */
+export function attachComponent<Output extends string>(
+    red: NodeRed,
+    node: RedNode,
+    def: NodeDef,
+    build: Build<Output>,
+    migrations: readonly Migration[] = [],
+): void {
+    const runner = new ComponentRunner(new NodeShell(red, node, def, migrations), build);
+    // Node-RED ignores the promise of a handler: each of these ends in its own catch.
+    node.on("input", (message, _send, done) => void runner.take(message, done));
+    node.on("close", (_removed, done) => void runner.stop().finally(done));
+    void runner.run();
+}
+
+class ComponentRunner<Output extends string> {
+    readonly #shell: NodeShell;
+    readonly #build: Build<Output>;
+    readonly #stopping = new AbortController();
+    /** Messages inside the component, by message id, so that what it answers keeps their other properties. */
+    readonly #inside = new Map<string, Message>();
+    #component: WireComponent<Output> | undefined;
+    #ready: Promise<WireComponent<Output>>;
+
+    constructor(shell: NodeShell, build: Build<Output>) {
+        this.#shell = shell;
+        this.#build = build;
+        this.#ready = flowsStarted(shell.red.events).then(() => this.#attempt());
+    }
+
+    /** Starts the component, and tries again with growing pauses while what it needs is not there. */
+    async run(): Promise<void> {
+        const { clock, random } = this.#shell.ports;
+        let reported: string | undefined;
+        for (let pauseMs = FIRST_RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, LAST_RETRY_MS)) {
+            try {
+                await this.#ready;
+                return;
+            } catch (thrown) {
+                if (this.#stopping.signal.aborted) return;
+                if (errorText(thrown) !== reported) reportStartFailure(this.#shell, thrown);
+                reported = errorText(thrown);
+                if (needsConfiguring(thrown)) return;
+            }
+            await sleep(clock, pauseMs * (0.5 + random() / 2), this.#stopping.signal);
+            if (this.#stopping.signal.aborted) return;
+            this.#ready = this.#attempt();
+        }
+    }
+
+    /** Takes one message from the wire; `done` is called exactly once, when the component has taken it over or refused. */
+    async take(message: Message, done: Done): Promise<void> {
+        let id: string | undefined;
+        try {
+            const envelope = toEnvelope(message, this.#shell.ports.clock.nowMs());
+            const component = await this.#ready;
+            id = envelope.header.msg_id;
+            this.#inside.set(id, message);
+            await component.receive(envelope);
+        } catch (thrown) {
+            done(toError(thrown));
+            return;
+        } finally {
+            if (id !== undefined) this.#inside.delete(id);
+        }
+        done();
+    }
+
+    async stop(): Promise<void> {
+        const { clock, log } = this.#shell.ports;
+        this.#stopping.abort();
+        const settled = this.#ready.then(
+            () => {},
+            () => {}, // run() has reported it.
+        );
+        try {
+            await within(clock, START_SETTLES_MS, settled);
+            const stopped = this.#component === undefined || (await within(clock, STOP_MS, this.#component.stop()));
+            if (!stopped) log.warn("The component did not stop in time");
+            this.#component?.clear();
+            await within(clock, STOP_MS, this.#shell.release());
+        } catch (thrown) {
+            log.error("The component did not stop cleanly", { reason: errorText(thrown) });
+        }
+        this.#shell.status.close();
+    }
+
+    async #attempt(): Promise<WireComponent<Output>> {
+        if (this.#stopping.signal.aborted) throw new Error("The node is closing");
+        this.#shell.status.show({ level: "connecting", text: "starting" });
+        const component = await this.#build(this.#shell);
+        if (this.#stopping.signal.aborted) throw new Error("The node is closing");
+        // A first attempt that failed half way still holds what it opened.
+        await this.#component?.stop();
+        this.#component?.clear();
+        this.#component = component;
+        component.on("output", (output, envelope) => this.#send(component.outputs.indexOf(output), envelope));
+        component.on("state", (state) => this.#shell.status.show(state));
+        await component.start();
+        return component;
+    }
+
+    #send(port: number, envelope: Envelope): void {
+        const { msg_id, parent_msg_id } = envelope.header;
+        const about = this.#inside.get(parent_msg_id ?? msg_id) ?? this.#inside.get(msg_id);
+        const message = toMessage(envelope, () => this.#shell.red.util.generateId(), about);
+        const count = this.#component?.outputs.length ?? port + 1;
+        this.#shell.node.send(Array.from({ length: count }, (_, index) => (index === port ? message : null)));
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join, resolve } from "node:path";
+import { systemClock } from "../../src/core/clock.ts";
+import type { Ports } from "../../src/core/component.ts";
+import { type ConfigSchema, parseConfig } from "../../src/core/config.ts";
+import { RedgeError } from "../../src/core/errors/redge-error.ts";
+import { nodeLogger } from "./logger.ts";
+import { processRegistry, promMetrics } from "./metrics.ts";
+import { type Migration, migrate } from "./migrate.ts";
+import type { NodeDef, NodeRed, RedNode } from "./red.ts";
+import type { SharedPart } from "./shared-part.ts";
+import { StatusLine } from "./status.ts";
+
+/** Names what a type of config node hands out. `T` is that thing's type and exists only for the compiler. */
+export interface PartKind<T> {
+    readonly type: string;
+    readonly hands?: (part: T) => T;
+}
+
+const PART = Symbol.for("redge.part");
+
+/** A config node with what it shares. */
+export type PartNode<T> = RedNode & { [PART]?: SharedPart<T> };
+
+export function offerPart<T>(node: RedNode, part: SharedPart<T>): void {
+    const holder: PartNode<T> = node;
+    holder[PART] = part;
+    holder.users = part.users;
+}
+
+/** What a node's composition root works with. */
+export class NodeShell {
+    readonly red: NodeRed;
+    readonly node: RedNode;
+    readonly def: NodeDef;
+    readonly ports: Ports;
+    readonly status: StatusLine;
+    readonly #held = new Set<SharedPart<unknown>>();
+
+    constructor(red: NodeRed, node: RedNode, def: NodeDef, migrations: readonly Migration[] = []) {
+        this.red = red;
+        this.node = node;
+        this.def = migrate(def, migrations);
+        this.ports = {
+            clock: systemClock,
+            log: nodeLogger(node),
+            metrics: promMetrics(processRegistry),
+            random: Math.random,
+        };
+        this.status = new StatusLine(red, node, systemClock);
+    }
+
+    /**
+     * The node's configuration by a component's schema; `extra` stands above what was saved in the node.
+     * @throws REDGE_CONFIG_INVALID
+     */
+    parse<T>(schema: ConfigSchema, extra: Readonly<Record<string, unknown>> = {}): Readonly<T> {
+        return parseConfig<T>(schema, { ...this.def, ...extra });
+    }
+
+    /**
+     * What the config node chosen in `field` hands out; held until this node closes.
+     * @throws REDGE_NODE_NOT_CHOSEN when there is none, it is disabled, or it is of another type
+     */
+    async use<T>(kind: PartKind<T>, field: string): Promise<T> {
+        const id = this.def[field];
+        const found = typeof id === "string" && id !== "" ? this.red.nodes.getNode(id) : undefined;
+        const part = found?.type === kind.type ? (found as PartNode<T>)[PART] : undefined;
+        if (part === undefined) throw new RedgeError("REDGE_NODE_NOT_CHOSEN", { field, type: kind.type });
+        this.#held.add(part as SharedPart<unknown>);
+        return part.acquire(this.node);
+    }
+
+    /** Where this runtime keeps Redge's files: the given folder, else `redge` in Node-RED's user directory. */
+    dataDir(given: string | undefined): string {
+        return given === undefined ? join(this.red.settings.userDir ?? process.cwd(), "redge") : resolve(given);
+    }
+
+    /** Gives back every part in use. */
+    async release(): Promise<void> {
+        const held = [...this.#held];
+        this.#held.clear();
+        await Promise.all(held.map((part) => part.release(this.node)));
+    }
+}
