@@ -4,9 +4,12 @@ import { type Clock, sleep } from "../../src/core/clock.ts";
 import { RedgeError } from "../../src/core/errors/redge-error.ts";
 import { ReportedFailure } from "../failure.ts";
 
-/** A role that ends this often within a minute of its start is given up. */
-const QUICK_ENDS_LIMIT = 5;
-const QUICK_END_MS = 60_000;
+/** A role that ends this often in a row without having been ready is given up. */
+const FAILED_STARTS_LIMIT = 5;
+const RESTART_DELAY_MS = 250;
+const RESTART_DELAY_MAX_MS = 30_000;
+/** A role that stayed up this long has earned a fresh restart delay. */
+const STABLE_MS = 60_000;
 const KILL_AFTER_MS = 4_500;
 
 export interface RoleProcessOptions {
@@ -23,14 +26,9 @@ export class RoleProcess {
     readonly #options: RoleProcessOptions;
     readonly #ended = new AbortController();
     #child: ChildProcess | undefined;
-    #quickEnds = 0;
 
     constructor(options: RoleProcessOptions) {
         this.#options = options;
-    }
-
-    get pid(): number | undefined {
-        return this.#child?.pid;
     }
 
     /**
@@ -42,7 +40,7 @@ export class RoleProcess {
         const code = await new Promise<number | undefined>((resolve) => {
             child.once("exit", (exitCode) => resolve(exitCode ?? 1));
             child.on("message", (message) => {
-                if ((message as { type?: string }).type === "ready") resolve(undefined);
+                if (isReadyMessage(message)) resolve(undefined);
             });
         });
         if (code !== undefined) throw new ReportedFailure(`the ${this.#options.role} side did not start`);
@@ -74,21 +72,35 @@ export class RoleProcess {
     async #keepRunning(first: ChildProcess): Promise<void> {
         const { role, clock, say } = this.#options;
         let child = first;
+        let isReady = true;
+        let failedStarts = 0;
+        let delayMs = RESTART_DELAY_MS;
         while (!this.#ended.signal.aborted) {
             const startedMs = clock.monotonicMs();
             const how = await endOf(child);
             if (this.#ended.signal.aborted) return;
-            this.#quickEnds = clock.monotonicMs() - startedMs < QUICK_END_MS ? this.#quickEnds + 1 : 0;
-            if (this.#quickEnds >= QUICK_ENDS_LIMIT) {
-                const reason = `it ended ${QUICK_ENDS_LIMIT} times within a minute of its start (${how})`;
+            failedStarts = isReady ? 0 : failedStarts + 1;
+            if (failedStarts >= FAILED_STARTS_LIMIT) {
+                const reason = `${failedStarts} starts in a row failed (${how})`;
                 say(new RedgeError("REDGE_CLI_START_FAILED", { role, reason }).message);
                 return;
             }
+            const wasStable = clock.monotonicMs() - startedMs > STABLE_MS;
+            delayMs = wasStable ? RESTART_DELAY_MS : Math.min(delayMs * 2, RESTART_DELAY_MAX_MS);
             say(`the ${role} side ended (${how}), starting it again`);
-            await sleep(clock, 2 ** this.#quickEnds * 250, this.#ended.signal);
-            if (!this.#ended.signal.aborted) child = this.#spawn();
+            await sleep(clock, isReady ? RESTART_DELAY_MS : delayMs, this.#ended.signal);
+            if (this.#ended.signal.aborted) return;
+            child = this.#spawn();
+            isReady = false;
+            child.on("message", (message) => {
+                if (isReadyMessage(message)) isReady = true;
+            });
         }
     }
+}
+
+function isReadyMessage(message: unknown): boolean {
+    return (message as { type?: string } | null)?.type === "ready";
 }
 
 function endOf(child: ChildProcess): Promise<string> {
