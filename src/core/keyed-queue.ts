@@ -2,13 +2,13 @@
 
 /** Runs jobs of one key strictly one after the other, jobs of different keys side by side. */
 export class KeyedQueue {
-    readonly #tails = new Map<string, Promise<unknown>>();
+    readonly #tails = new Map<string, Promise<void>>();
 
     /** Resolves or rejects as the job does. A failed job does not stop those behind it. */
     run<T>(key: string, job: () => Promise<T>): Promise<T> {
         const before = this.#tails.get(key) ?? Promise.resolve();
         const result = before.then(job, job);
-        const tail = result.then(
+        const tail: Promise<void> = result.then(
             () => this.#forget(key, tail),
             () => this.#forget(key, tail),
         );
@@ -26,7 +26,7 @@ export class KeyedQueue {
         await Promise.all(this.#tails.values());
     }
 
-    #forget(key: string, tail: Promise<unknown>): void {
+    #forget(key: string, tail: Promise<void>): void {
         if (this.#tails.get(key) === tail) this.#tails.delete(key);
     }
 }

@@ -1,4 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** EdgeController, DeviceController and CloudStream. */
-export const cloudErrors = {} as const;
+export const cloudErrors = {
+    REDGE_CLOUD_FORBIDDEN: {
+        message: "Node {node} may not {operation} {resource}: {reason}",
+        cause: "A node may only read and change itself, its own pods, and what those pods use.",
+        remedy:
+            "When the pod that needs the object was just bound, nothing is to be done: the node asks again. To let old " +
+            'edge nodes ask for anything, as KubeEdge does by default, set authorization to "kubeedge".',
+    },
+    REDGE_CLOUD_BAD_REQUEST: {
+        message: "Node {node} asked to {operation} {resource}, which cannot be done: {reason}",
+        cause: "The message came from another version of the edge side, or a node on the wire changed it.",
+        remedy: "Compare the message (a debug node on the wire shows it) with the documentation of the node.",
+    },
+} as const;

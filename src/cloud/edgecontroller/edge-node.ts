@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { KubeObject } from "../../kube/types.ts";
+
+/** The label KubeEdge gives to every edge node. */
+export const EDGE_ROLE_LABEL = "node-role.kubernetes.io/edge";
+/** The annotation that names the cloud side which holds the node's session. */
+export const CLOUDCORE_ANNOTATION = "cloudcore";
+
+/** A copy for the wire: kind and version set, and without the bookkeeping no edge reads. */
+export function forWire(object: KubeObject): KubeObject {
+    const { managedFields: _, ...metadata } = object.metadata;
+    return { ...object, metadata };
+}
+
+/** Versions are opaque to clients, but KubeEdge compares them as numbers; what is none counts as older than any. */
+export function isNewer(version: string | undefined, than: string | undefined): boolean {
+    return numeric(version) > numeric(than);
+}
+
+function numeric(version: string | undefined): bigint {
+    return version !== undefined && /^\d{1,20}$/.test(version) ? BigInt(version) : -1n;
+}
