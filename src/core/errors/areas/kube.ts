@@ -12,4 +12,14 @@ export const kubeErrors = {
         cause: "The API server is down, its address is wrong, or its certificate is not trusted.",
         remedy: "Check the address and the CA in the cluster node; Redge keeps trying.",
     },
+    REDGE_KUBE_KUBECONFIG: {
+        message: "The kubeconfig {path} cannot be used: {reason}",
+        cause: "The file is missing, is not YAML, or lacks the context, cluster or credentials that were asked for.",
+        remedy: "Name another file or context in the cluster node; `kubectl config view --kubeconfig {path}` shows what it holds.",
+    },
+    REDGE_KUBE_NOT_IN_CLUSTER: {
+        message: "This process does not run in a Kubernetes pod: {reason}",
+        cause: "The cluster node is set to in-cluster, but there is no service account to use.",
+        remedy: "Use a kubeconfig or the embedded control plane, or run Redge in a pod that has a service account.",
+    },
 } as const;
