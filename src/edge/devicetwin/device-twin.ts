@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Ports, WireComponent } from "../../core/component.ts";
+import { errorText } from "../../core/errors/redge-error.ts";
+import type { Logger } from "../../core/log.ts";
+import { type Envelope, Operation, Source } from "../../envelope/envelope.ts";
+import type { DocumentStore } from "../../store/store.ts";
+import { below } from "../../store/store.ts";
+import { MAPPER_SOURCE } from "../mappers/wire.ts";
+import { CloudSide } from "./cloud-side.ts";
+import type { DeviceTwinConfig } from "./config.ts";
+import { TwinContext } from "./context.ts";
+import { MapperSide } from "./mapper-side.ts";
+import { MqttSide } from "./mqtt-side.ts";
+import type { DeviceRecord } from "./records.ts";
+import { Registry } from "./registry.ts";
+import { Uplink } from "./uplink.ts";
+
+export type DeviceTwinOutput = "edgehub" | "eventbus" | "mappers";
+
+export interface DeviceTwinPorts extends Ports {
+    readonly store: DocumentStore;
+}
+
+/**
+ * Keeps the twin of every device of this gateway: Devices and DeviceModels come from the cloud by EdgeHub, documents
+ * from MQTT clients by EventBus, readings from mappers. Everything taken is on disk before it is confirmed or passed on.
+ */
+export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
+    readonly outputs = ["edgehub", "eventbus", "mappers"] as const;
+    readonly #registry: Registry;
+    readonly #uplink: Uplink;
+    readonly #log: Logger;
+    readonly #cloud: CloudSide;
+    readonly #mqtt: MqttSide;
+    readonly #mappers: MapperSide;
+    #loaded: Promise<void> | undefined;
+    #stopped = false;
+
+    constructor(config: DeviceTwinConfig, ports: DeviceTwinPorts) {
+        super();
+        const { clock, log } = ports;
+        const registry = new Registry(below(ports.store, "devicetwin/"));
+        const toCloud = (envelope: Envelope): void => this.#emit("edgehub", envelope);
+        this.#registry = registry;
+        this.#log = log;
+        this.#uplink = new Uplink({
+            clock,
+            confirmTimeoutMs: config.confirmTimeoutMs,
+            send: toCloud,
+            // Not worth a flush of its own: a confirmation that is lost only makes a report be sent twice.
+            confirmed: (record) => registry.putRecord(record),
+            reportsToCloud: (id, property) =>
+                registry.instance(id)?.properties.find(({ name }) => name === property)?.reportToCloud ?? true,
+            current: (id) => registry.records.get(id),
+        });
+        const context = new TwinContext({
+            config,
+            clock,
+            log,
+            registry,
+            uplink: this.#uplink,
+            toCloud,
+            toEventBus: (envelope) => this.#emit("eventbus", envelope),
+            toMappers: (envelope) => this.#emit("mappers", envelope),
+        });
+        this.#mappers = new MapperSide(context);
+        this.#mqtt = new MqttSide(context);
+        this.#cloud = new CloudSide(context, this.#mappers);
+    }
+
+    async start(): Promise<void> {
+        this.#loaded = this.#registry.load();
+        await this.#loaded;
+        this.#mappers.replay();
+        this.#showState();
+    }
+
+    async stop(): Promise<void> {
+        if (this.#stopped) return;
+        this.#stopped = true;
+        this.#uplink.stop();
+        await this.#registry
+            .commit()
+            .catch((thrown: unknown) =>
+                this.#log.error("the last changes are not stored", { reason: errorText(thrown) }),
+            );
+    }
+
+    /** @throws REDGE_DEVICE_MESSAGE, REDGE_DEVICE_UNKNOWN, REDGE_STORE_* */
+    async receive(envelope: Envelope): Promise<void> {
+        await this.#loaded;
+        const { route, header } = envelope;
+        if (header.parent_msg_id !== undefined) {
+            this.#uplink.confirm(header.parent_msg_id);
+        } else if (route.source === Source.bus) {
+            await this.#mqtt.receive(envelope);
+        } else if (route.source === MAPPER_SOURCE) {
+            await this.#mappers.receive(envelope);
+        } else if (route.source === Source.edgehub && route.resource === "link") {
+            this.#link(route.operation);
+        } else if (await this.#cloud.receive(envelope)) {
+            this.#showState();
+        }
+    }
+
+    /** For palette nodes that show or read twins: a live view, not to be changed. */
+    get records(): ReadonlyMap<string, DeviceRecord> {
+        return this.#registry.records;
+    }
+
+    #link(operation: string): void {
+        if (operation === Operation.disconnect) this.#uplink.linkDown();
+        if (operation !== Operation.connect) return;
+        this.#cloud.askMembership();
+        this.#uplink.linkUp(this.#registry.records.values());
+    }
+
+    #emit(output: DeviceTwinOutput, envelope: Envelope): void {
+        if (!this.#stopped) this.send(output, envelope);
+    }
+
+    #showState(): void {
+        this.report({ level: "ready", text: "devices", params: { count: this.#registry.records.size } });
+    }
+}

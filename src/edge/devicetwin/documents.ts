@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import { DELETED, type DeviceRecord, type StoredValue, type TwinProperty, type Version } from "./records.ts";
+
+/** KubeEdge's wire types (device plane reference 3.3); `null` stands where KubeEdge writes null. */
+export interface TwinValue {
+    readonly value?: string;
+    readonly metadata?: { readonly timestamp?: number; readonly quality?: "bad"; readonly reason?: string };
+}
+
+export interface MsgTwin {
+    readonly expected?: TwinValue;
+    readonly actual?: TwinValue;
+    readonly optional?: boolean;
+    readonly metadata?: { readonly type?: string };
+    readonly expected_version?: Version;
+    readonly actual_version?: Version;
+    /** Redge: a desired value that the device or its mapper refused. KubeEdge ignores the key. */
+    readonly failed?: { readonly value: string; readonly reason: string; readonly timestamp: number };
+}
+
+export interface DeviceInfo {
+    readonly id: string;
+    readonly name: string;
+    readonly description?: string;
+    readonly state?: string;
+    readonly last_online?: string;
+}
+
+/** One key before and after an update; undefined: did not, or does no longer exist. */
+export interface TwinChange {
+    readonly last: TwinProperty | undefined;
+    readonly current: TwinProperty | undefined;
+}
+
+export interface Stamp {
+    readonly event_id: string;
+    readonly timestamp: number;
+}
+
+/** A twin as MQTT clients see it: without versions. */
+export function publicTwin(property: TwinProperty): MsgTwin {
+    return {
+        ...(property.expected === undefined ? {} : { expected: wireValue(property.expected) }),
+        ...(property.actual === undefined ? {} : { actual: wireValue(property.actual) }),
+        optional: property.optional,
+        metadata: { type: property.type },
+    };
+}
+
+/** A twin as the cloud sees it: with versions; a desired value only after it was taken (status' observedDesired). */
+export function cloudTwin(property: TwinProperty): MsgTwin {
+    const taken = property.pendingWrite === undefined && property.failed === undefined;
+    const expected = taken && property.expected !== undefined;
+    return {
+        ...(expected && property.expected !== undefined ? { expected: wireValue(property.expected) } : {}),
+        ...(property.actual === undefined ? {} : { actual: wireValue(property.actual) }),
+        optional: property.optional,
+        metadata: { type: property.type },
+        ...(expected && property.expectedVersion !== undefined ? { expected_version: property.expectedVersion } : {}),
+        ...(property.actualVersion === undefined ? {} : { actual_version: property.actualVersion }),
+        ...(property.failed === undefined ? {} : { failed: property.failed }),
+    };
+}
+
+export function getResult(stamp: Stamp, record: DeviceRecord): object {
+    const live = [...record.twin].filter(([, property]) => property.type !== DELETED);
+    return { ...stamp, twin: Object.fromEntries(live.map(([key, property]) => [key, publicTwin(property)])) };
+}
+
+/** `…/twin/update/result`: the changed keys, deleted ones as null. */
+export function updateResult(stamp: Stamp, changes: ReadonlyMap<string, TwinChange>): object {
+    return { ...stamp, twin: eachChange(changes, ({ current }) => (isLive(current) ? publicTwin(current) : null)) };
+}
+
+/** `…/twin/update/document`: before and after of the changed keys. */
+export function updateDocument(stamp: Stamp, changes: ReadonlyMap<string, TwinChange>): object {
+    return {
+        ...stamp,
+        twin: eachChange(changes, ({ last, current }) => ({
+            last: isLive(last) ? publicTwin(last) : null,
+            current: isLive(current) ? publicTwin(current) : null,
+        })),
+    };
+}
+
+/** `…/twin/update/delta`: every key whose expected value differs from the actual one; undefined when none does. */
+export function updateDelta(stamp: Stamp, record: DeviceRecord): object | undefined {
+    const twin: Record<string, MsgTwin> = {};
+    const delta: Record<string, string> = {};
+    for (const [key, property] of record.twin) {
+        if (!isLive(property) || !property.expected?.value) continue;
+        twin[key] = publicTwin(property);
+        if (property.expected.value !== property.actual?.value) delta[key] = property.expected.value;
+    }
+    return Object.keys(delta).length === 0 ? undefined : { ...stamp, twin, delta };
+}
+
+/** `device/<id>/twin/edge_updated`, to the cloud. */
+export function edgeUpdated(stamp: Stamp, twins: Iterable<readonly [string, TwinProperty]>): object {
+    return { ...stamp, twin: Object.fromEntries([...twins].map(([key, property]) => [key, cloudTwin(property)])) };
+}
+
+/** `…/state/update/result` and what goes to the cloud for it. */
+export function stateResult(stamp: Stamp, record: DeviceRecord): object {
+    return {
+        ...stamp,
+        device: {
+            name: record.name,
+            ...(record.state === undefined ? {} : { state: record.state }),
+            ...(record.lastOnline === undefined ? {} : { lastOnlineTime: record.lastOnline }),
+        },
+    };
+}
+
+export function membershipResult(stamp: Stamp, records: Iterable<DeviceRecord>): object {
+    return { ...stamp, devices: [...records].map(deviceInfo) };
+}
+
+export function membershipUpdated(stamp: Stamp, added: DeviceRecord | undefined, removed: DeviceRecord | undefined) {
+    return {
+        ...stamp,
+        added_devices: added === undefined ? null : [deviceInfo(added)],
+        removed_devices: removed === undefined ? null : [deviceInfo(removed)],
+    };
+}
+
+export function errorResult(stamp: Stamp, code: 400 | 404 | 500, reason: string): object {
+    return { ...stamp, code, reason };
+}
+
+function deviceInfo(record: DeviceRecord): DeviceInfo {
+    return {
+        id: record.id,
+        name: record.name,
+        ...(record.description === undefined ? {} : { description: record.description }),
+        ...(record.state === undefined ? {} : { state: record.state }),
+        ...(record.lastOnline === undefined ? {} : { last_online: record.lastOnline }),
+    };
+}
+
+function wireValue({ value, timestamp, quality, reason }: StoredValue): TwinValue {
+    return {
+        value,
+        metadata: {
+            timestamp,
+            ...(quality === undefined ? {} : { quality }),
+            ...(reason === undefined ? {} : { reason }),
+        },
+    };
+}
+
+function isLive(property: TwinProperty | undefined): property is TwinProperty {
+    return property !== undefined && property.type !== DELETED;
+}
+
+function eachChange(changes: ReadonlyMap<string, TwinChange>, make: (change: TwinChange) => unknown): object {
+    return Object.fromEntries([...changes].map(([key, change]) => [key, make(change)]));
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
+import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
+import type { DeviceInstance } from "../mappers/device-instance.ts";
+import { formatValue, twinTypeOf } from "../mappers/values.ts";
+import {
+    ALL_DEVICES,
+    type DesiredWrite,
+    deviceIdOf,
+    deviceResource,
+    type MapperReport,
+    parseMapperReport,
+    type ReportedValue,
+    WRITE,
+} from "../mappers/wire.ts";
+import type { TwinContext } from "./context.ts";
+import { pendingWrites, planDesired, planWritten } from "./desired.ts";
+import type { TwinChange } from "./documents.ts";
+import { setState } from "./mqtt-side.ts";
+import type { DeviceRecord, TwinProperty } from "./records.ts";
+import { BadRequest } from "./requests.ts";
+import { planUpdate } from "./updates.ts";
+
+/** Speaks with mappers: hands out devices and desired values, takes what they report (docs/devices.md). */
+export class MapperSide {
+    readonly #context: TwinContext;
+
+    constructor(context: TwinContext) {
+        this.#context = context;
+    }
+
+    /** Tells mappers of a device as it now is, and of desired values that are new. */
+    async configure(id: string): Promise<void> {
+        const { registry, clock } = this.#context;
+        const instance = this.#resolve(id);
+        const record = registry.records.get(id);
+        if (instance === undefined || record === undefined) {
+            await registry.commit();
+            return;
+        }
+        const before = new Set(pendingWrites(record, instance).map((write) => write.id));
+        const changes = planDesired(record, instance, clock.nowMs());
+        if (changes.size === 0) await registry.commit();
+        else await this.#context.apply(record, changes, { eventId: this.#context.stamp().event_id, answer: false });
+        this.#sendDevice(instance, Operation.update);
+        for (const write of pendingWrites(record, instance)) if (!before.has(write.id)) this.#sendWrite(id, write);
+    }
+
+    remove(id: string): void {
+        this.#send(deviceResource(id), Operation.delete, {});
+    }
+
+    /** Everything a mapper needs after it has started: all devices, then all desired values that still wait. */
+    replay(): void {
+        for (const id of this.#context.registry.deviceIds) {
+            const instance = this.#context.registry.instance(id) ?? this.#resolve(id);
+            const record = this.#context.registry.records.get(id);
+            if (instance === undefined || record === undefined) continue;
+            this.#sendDevice(instance, Operation.insert);
+            for (const write of pendingWrites(record, instance)) this.#sendWrite(id, write);
+        }
+    }
+
+    /** @throws REDGE_DEVICE_MESSAGE, REDGE_DEVICE_UNKNOWN */
+    async receive({ route, content }: Envelope): Promise<void> {
+        if (route.operation === Operation.query && route.resource === ALL_DEVICES) {
+            this.replay();
+            return;
+        }
+        const id = deviceIdOf(route.resource);
+        if (id === undefined || route.operation !== Operation.upload) {
+            const reason = `is neither "${Operation.query} ${ALL_DEVICES}" nor "${Operation.upload} <ns>/device/<name>"`;
+            throw refuse("route", reason);
+        }
+        const record = this.#context.registry.records.get(id);
+        if (record === undefined) throw new RedgeError("REDGE_DEVICE_UNKNOWN", { device: id });
+        await this.#report(record, parseMapperReport(content));
+    }
+
+    async #report(record: DeviceRecord, report: MapperReport): Promise<void> {
+        try {
+            const changes = this.#plan(record, report);
+            const eventId = this.#context.stamp().event_id;
+            if (changes.size > 0) await this.#context.apply(record, changes, { eventId, answer: true });
+            if (report.state !== undefined) await setState(this.#context, record, report.state, undefined);
+        } catch (thrown) {
+            if (thrown instanceof BadRequest) throw refuse(record.id, thrown.message);
+            throw thrown;
+        }
+    }
+
+    #plan(record: DeviceRecord, { reported, written }: MapperReport): Map<string, TwinChange> {
+        const nowMs = this.#context.clock.nowMs();
+        const instance = this.#context.registry.instance(record.id);
+        const typeOf = (key: string): string | undefined => {
+            const property = instance?.properties.find(({ name }) => name === key);
+            return property === undefined ? undefined : twinTypeOf(property.type);
+        };
+        const given = Object.entries(reported ?? {});
+        const good = given
+            .filter(([, value]) => value.quality !== "bad")
+            .map(([key, { value, timestamp }]) => [key, { actual: { value: formatValue(value), timestamp } }] as const);
+        const changes = planUpdate(record, new Map(good), typeOf, nowMs);
+        const put = (key: string, current: TwinProperty | undefined): void => {
+            if (current !== undefined) changes.set(key, { last: record.twin.get(key), current });
+        };
+        const now = (key: string): TwinProperty | undefined => changes.get(key)?.current ?? record.twin.get(key);
+        for (const [key, value] of given) if (value.quality === "bad") put(key, gone(now(key), value));
+        for (const [key, answer] of Object.entries(written ?? {})) put(key, planWritten(now(key), answer, nowMs));
+        return changes;
+    }
+
+    #resolve(id: string): DeviceInstance | undefined {
+        try {
+            return this.#context.registry.resolve(id);
+        } catch (thrown) {
+            if (!isRedgeError(thrown)) throw thrown;
+            this.#context.log.error(errorText(thrown), { device: id, remedy: thrown.remedy });
+            return undefined;
+        }
+    }
+
+    #sendDevice(instance: DeviceInstance, operation: string): void {
+        const device = this.#context.registry.device(instance.id);
+        const content = { device, model: this.#context.registry.modelOf(device), instance };
+        this.#send(deviceResource(instance.id), operation, content);
+    }
+
+    #sendWrite(id: string, write: DesiredWrite): void {
+        this.#send(deviceResource(id), WRITE, write);
+    }
+
+    #send(resource: string, operation: string, content: unknown): void {
+        const route = { source: Source.twin, group: Group.twin, operation, resource };
+        this.#context.toMappers(newEnvelope({ route, content, timestamp: this.#context.clock.nowMs() }));
+    }
+}
+
+/** The twin after a failed reading: the last good value stays, marked; told to the cloud once. */
+function gone(last: TwinProperty | undefined, { reason }: ReportedValue): TwinProperty | undefined {
+    if (last?.actual === undefined || (last.actual.quality === "bad" && last.actual.reason === reason))
+        return undefined;
+    const actual = { ...last.actual, quality: "bad" as const, ...(reason === undefined ? {} : { reason }) };
+    return { ...last, actual, seq: last.seq + 1 };
+}
+
+function refuse(where: string, reason: string): RedgeError {
+    return new RedgeError("REDGE_DEVICE_MESSAGE", { component: "DeviceTwin", field: where, reason });
+}

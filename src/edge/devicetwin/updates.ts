@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { TwinChange } from "./documents.ts";
+import { DELETED, type DeviceRecord, type StoredValue, type TwinProperty, type Version } from "./records.ts";
+import { BadRequest, type GivenTwin, type GivenValue } from "./requests.ts";
+
+/** A client's clock may run ahead of ours by this much before its time stamps are taken for nonsense. */
+const MAX_AHEAD_MS = 60_000;
+const INT = /^[+-]?\d+$/;
+
+/** What an update needs to know of the device's model: the twin type of a property, when there is one. */
+export type TypeOf = (property: string) => string | undefined;
+
+/**
+ * Works out what an update from MQTT, DMI or a mapper changes (device plane reference 3.8). All or nothing: a key that
+ * is not valid refuses the whole update. Unlike KubeEdge the client's time stamp is kept.
+ * @throws BadRequest
+ */
+export function planUpdate(
+    record: DeviceRecord,
+    twin: ReadonlyMap<string, GivenTwin>,
+    typeOf: TypeOf,
+    nowMs: number,
+): Map<string, TwinChange> {
+    const changes = new Map<string, TwinChange>();
+    for (const [key, given] of twin) {
+        const last = record.twin.get(key);
+        const current = given === null ? removal(last) : change(key, last, given, typeOf, nowMs);
+        if (current !== undefined) changes.set(key, { last, current });
+    }
+    return changes;
+}
+
+function removal(last: TwinProperty | undefined): TwinProperty | undefined {
+    if (last === undefined || last.type === DELETED || !last.optional) return undefined;
+    return {
+        type: DELETED,
+        optional: true,
+        expectedVersion: bump(last.expectedVersion),
+        actualVersion: bump(last.actualVersion),
+        seq: last.seq + 1,
+        confirmed: last.confirmed,
+    };
+}
+
+function change(
+    key: string,
+    last: TwinProperty | undefined,
+    given: NonNullable<GivenTwin>,
+    typeOf: TypeOf,
+    nowMs: number,
+): TwinProperty {
+    const alive = last !== undefined && last.type !== DELETED;
+    const type = alive ? last.type : (given.type ?? typeOf(key) ?? "string");
+    if (type === DELETED) throw new BadRequest(`twin.${key}: a new key cannot be of type deleted`);
+    checkType(key, type, given.expected);
+    checkType(key, type, given.actual);
+    const expected = given.expected === undefined ? undefined : stored(given.expected, nowMs);
+    const actual = given.actual === undefined ? undefined : stored(given.actual, nowMs);
+    const before = alive ? settled(last, expected, actual) : undefined;
+    return {
+        ...(before ?? { optional: true, seq: last?.seq ?? 0, confirmed: last?.confirmed ?? 0 }),
+        type,
+        optional: (before?.optional ?? true) && given.optional !== false,
+        ...(expected === undefined ? {} : { expected, expectedVersion: bump(last?.expectedVersion) }),
+        ...(actual === undefined ? {} : { actual, actualVersion: bump(last?.actualVersion) }),
+        seq: (last?.seq ?? 0) + 1,
+    };
+}
+
+/**
+ * Classic MQTT mappers follow the delta and report the value they have set: then the desired value is taken, and so it
+ * is when the client itself says what is expected.
+ */
+function settled(last: TwinProperty, expected: StoredValue | undefined, actual: StoredValue | undefined): TwinProperty {
+    const done = expected !== undefined || (actual !== undefined && actual.value === last.desired);
+    if (!done || (last.pendingWrite === undefined && last.failed === undefined)) return last;
+    const { pendingWrite: _write, failed: _failed, ...rest } = last;
+    return rest;
+}
+
+/** @throws BadRequest when the text is no value of the type */
+export function checkType(key: string, type: string, given: { readonly value: string } | undefined): void {
+    if (given === undefined || given.value === "") return;
+    const { value } = given;
+    const refuse = (): never => {
+        throw new BadRequest(`twin.${key}: ${JSON.stringify(value.slice(0, 40))} is not of type ${type}`);
+    };
+    switch (type) {
+        case "int":
+        case "integer":
+            if (!INT.test(value) || BigInt.asIntN(64, BigInt(value)) !== BigInt(value)) refuse();
+            return;
+        case "float":
+        case "double":
+            if (value.trim() === "" || !Number.isFinite(Number(value))) refuse();
+            return;
+        case "boolean":
+            if (value !== "true" && value !== "false") refuse();
+            return;
+        case "string":
+        case "bytes":
+        case DELETED:
+            return;
+        default:
+            throw new BadRequest(`twin.${key}: the type ${type.slice(0, 40)} is not known`);
+    }
+}
+
+export function bump(version: Version | undefined): Version {
+    return { cloud: version?.cloud ?? 0, edge: (version?.edge ?? 0) + 1 };
+}
+
+function stored({ value, timestamp }: GivenValue, nowMs: number): StoredValue {
+    const usable = timestamp !== undefined && timestamp > 0 && timestamp <= nowMs + MAX_AHEAD_MS;
+    return { value, timestamp: usable ? Math.trunc(timestamp) : nowMs };
+}

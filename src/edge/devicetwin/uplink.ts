@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
+import type { Clock, Timer } from "../../core/clock.ts";
+import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
+import { edgeUpdated, stateResult } from "./documents.ts";
+import type { DeviceRecord, TwinProperty } from "./records.ts";
+
+interface InFlight {
+    readonly record: DeviceRecord;
+    /** Property → the seq that was sent; undefined: it was a state report. */
+    readonly keys?: ReadonlyMap<string, number>;
+    readonly stateSeq?: number;
+    readonly sentAtMs: number;
+}
+
+export interface UplinkOptions {
+    readonly clock: Clock;
+    readonly confirmTimeoutMs: number;
+    readonly send: (envelope: Envelope) => void;
+    /** Called after the cloud confirmed something of this record, to keep it. */
+    readonly confirmed: (record: DeviceRecord) => void;
+    readonly reportsToCloud: (id: string, property: string) => boolean;
+    readonly current: (id: string) => DeviceRecord | undefined;
+}
+
+/**
+ * Reports twins to the cloud: for each device one message under way at a time, and what changes meanwhile goes into the
+ * next one, newest value of each property. A message that is not confirmed in time is made anew; while the link
+ * is down nothing is sent, and everything unconfirmed is sent when it comes back.
+ */
+export class Uplink {
+    readonly #options: UplinkOptions;
+    readonly #inFlight = new Map<string, InFlight>();
+    readonly #twinBusy = new Map<string, string>();
+    readonly #stateBusy = new Map<string, string>();
+    #up = true;
+    #timer: Timer | undefined;
+
+    constructor(options: UplinkOptions) {
+        this.#options = options;
+    }
+
+    get unconfirmed(): number {
+        return this.#inFlight.size;
+    }
+
+    /** Sends what the cloud does not know yet of this device, unless a report of it is under way. */
+    offer(record: DeviceRecord): void {
+        if (!this.#up) return;
+        if (!this.#twinBusy.has(record.id)) this.#sendTwin(record);
+        if (!this.#stateBusy.has(record.id)) this.#sendState(record);
+    }
+
+    linkDown(): void {
+        this.#up = false;
+        this.#inFlight.clear();
+        this.#twinBusy.clear();
+        this.#stateBusy.clear();
+    }
+
+    linkUp(records: Iterable<DeviceRecord>): void {
+        this.linkDown();
+        this.#up = true;
+        for (const record of records) this.offer(record);
+    }
+
+    /** True when the envelope confirms one of our messages. */
+    confirm(parentId: string): boolean {
+        const message = this.#inFlight.get(parentId);
+        if (message === undefined) return false;
+        this.#settle(parentId, message);
+        const record = this.#options.current(message.record.id);
+        if (record === undefined) return true;
+        for (const [key, seq] of message.keys ?? []) {
+            const property = record.twin.get(key);
+            if (property !== undefined && property.confirmed < seq)
+                record.twin.set(key, { ...property, confirmed: seq });
+        }
+        record.stateConfirmed = Math.max(record.stateConfirmed, message.stateSeq ?? 0);
+        this.#options.confirmed(record);
+        this.offer(record);
+        return true;
+    }
+
+    stop(): void {
+        this.linkDown();
+        this.#timer?.cancel();
+        this.#timer = undefined;
+    }
+
+    #sendTwin(record: DeviceRecord): void {
+        const due: [string, TwinProperty][] = [];
+        for (const [key, property] of record.twin) {
+            if (property.seq > property.confirmed && this.#options.reportsToCloud(record.id, key))
+                due.push([key, property]);
+        }
+        if (due.length === 0) return;
+        const keys = new Map(due.map(([key, property]) => [key, property.seq]));
+        const id = this.#send(record, "twin/edge_updated", edgeUpdated(this.#stamp(), due), { keys });
+        this.#twinBusy.set(record.id, id);
+    }
+
+    #sendState(record: DeviceRecord): void {
+        if (record.stateSeq <= record.stateConfirmed) return;
+        const content = stateResult(this.#stamp(), record);
+        const id = this.#send(record, "state/update", content, { stateSeq: record.stateSeq });
+        this.#stateBusy.set(record.id, id);
+    }
+
+    #send(record: DeviceRecord, suffix: string, content: object, what: Partial<InFlight>): string {
+        const envelope = newEnvelope({
+            route: {
+                source: Source.twin,
+                group: Group.resource,
+                operation: Operation.update,
+                resource: `device/${record.id}/${suffix}`,
+            },
+            content,
+            timestamp: this.#options.clock.nowMs(),
+        });
+        const id = envelope.header.msg_id;
+        this.#inFlight.set(id, { record, ...what, sentAtMs: this.#options.clock.monotonicMs() });
+        this.#arm();
+        this.#options.send(envelope);
+        return id;
+    }
+
+    #settle(id: string, { record }: InFlight): void {
+        this.#inFlight.delete(id);
+        if (this.#twinBusy.get(record.id) === id) this.#twinBusy.delete(record.id);
+        if (this.#stateBusy.get(record.id) === id) this.#stateBusy.delete(record.id);
+    }
+
+    /** One timer for all: messages under way are in the order of their sending. */
+    #arm(): void {
+        if (this.#timer !== undefined) return;
+        this.#timer = this.#options.clock.after(this.#options.confirmTimeoutMs, () => {
+            this.#timer = undefined;
+            this.#expire();
+            if (this.#inFlight.size > 0) this.#arm();
+        });
+    }
+
+    #expire(): void {
+        const expiredMs = this.#options.clock.monotonicMs() - this.#options.confirmTimeoutMs;
+        const late = [...this.#inFlight].filter(([, { sentAtMs }]) => sentAtMs <= expiredMs);
+        for (const [id, message] of late) this.#settle(id, message);
+        for (const [, { record }] of late) {
+            const current = this.#options.current(record.id);
+            if (current !== undefined) this.offer(current);
+        }
+    }
+
+    #stamp(): { event_id: string; timestamp: number } {
+        return { event_id: randomUUID(), timestamp: this.#options.clock.nowMs() };
+    }
+}
