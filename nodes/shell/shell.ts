@@ -15,6 +15,8 @@ import { StatusLine } from "./status.ts";
 export interface PartKind<T> {
     readonly type: string;
     readonly hands?: (part: T) => T;
+    /** Throws when a node of that type hands out something else in its configuration. */
+    readonly check?: (part: unknown) => void;
 }
 
 const PART = Symbol.for("redge.part");
@@ -68,7 +70,9 @@ export class NodeShell {
         const part = found?.type === kind.type ? (found as PartNode<T>)[PART] : undefined;
         if (part === undefined) throw new RedgeError("REDGE_NODE_NOT_CHOSEN", { field, type: kind.type });
         this.#held.add(part as SharedPart<unknown>);
-        return part.acquire(this.node);
+        const value = await part.acquire(this.node);
+        kind.check?.(value);
+        return value;
     }
 
     /** Where this runtime keeps Redge's files: the given folder, else `redge` in Node-RED's user directory. */

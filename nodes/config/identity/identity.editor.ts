@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import { kubernetesName, oneOf, showRowsThatApply, url } from "../../shell/editor/fields.ts";
+
+RED.nodes.registerType("kubeedge-identity", {
+    category: "config",
+    defaults: {
+        name: { value: "" },
+        version: { value: 1 },
+        role: { value: "", validate: oneOf("cloud", "edge") },
+        cluster: { value: "", type: "kubeedge-cluster", required: false },
+        subjectAltNames: { value: "" },
+        nodeName: { value: "", validate: kubernetesName },
+        joinUrl: { value: "", validate: url("https") },
+        dataDir: { value: "" },
+    },
+    credentials: { token: { type: "password" } },
+    label() {
+        return this.name || String(this.role === "edge" ? this.nodeName || "edge" : "cloud");
+    },
+    oneditprepare() {
+        showRowsThatApply("node-config-input");
+    },
+});
