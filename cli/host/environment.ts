@@ -39,7 +39,9 @@ function fallback(name: string, value: string): void {
 
 /** Sees that every port variable of the role has a value, and answers what will be listened on. */
 export function claimPorts(role: Role, extra: readonly PortVariable[] = []): readonly WantedPort[] {
-    return [...PORTS[role], ...extra].map(({ name, port, purpose }) => {
+    const isEmbedded = (process.env["REDGE_CLUSTER"] ?? "embedded") === "embedded";
+    const wanted = PORTS[role].filter(({ name }) => isEmbedded || name !== "REDGE_API_PORT");
+    return [...wanted, ...extra].map(({ name, port, purpose }) => {
         fallback(name, String(port));
         return { port: Number(process.env[name]), host: hostOf(name), purpose, variable: name };
     });
@@ -65,9 +67,11 @@ export function claimVariables(role: Role, userDir: string): void {
     if (role === "edge") fallback("REDGE_NODE_NAME", hostname().toLowerCase());
 }
 
-/** Where the cloud's admin kubeconfig is. */
+/** The kubeconfig of the API server the cloud side works with: the one it writes itself, or the operator's. */
 export function kubeconfigPath(home: string): string {
-    return process.env["REDGE_KUBECONFIG"] ?? join(home, "cloud", "redge", "kubeconfig");
+    if (process.env["REDGE_CLUSTER"] === "kubeconfig")
+        return process.env["KUBECONFIG"] ?? join(homedir(), ".kube", "config");
+    return join(process.env["REDGE_HOME_CLOUD"] ?? join(home, "cloud", "redge"), "kubeconfig");
 }
 
 /** The addresses an edge on this machine dials, from the port variables. */

@@ -51,6 +51,7 @@ export class TestSite {
     }
 
     get kubeconfig(): string {
+        if (this.env["REDGE_CLUSTER"] === "kubeconfig") return this.env["KUBECONFIG"] ?? "";
         return join(this.home, "cloud", "redge", "kubeconfig");
     }
 
