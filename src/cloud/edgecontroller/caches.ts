@@ -1,22 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Ports } from "../../core/component.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { Informer } from "../../kube/client/informer.ts";
-import { apiVersionOf, Kinds, type KubeObject, type ResourceType } from "../../kube/types.ts";
-
-/** Followed objects, as they go to the edge: items of a list carry no kind of their own, and no edge reads managedFields. */
-export function follow(
-    cluster: KubeClient,
-    type: ResourceType,
-    ports: Ports,
-    selection: { readonly fieldSelector?: string } = {},
-): Informer<KubeObject> {
-    const parse = (object: KubeObject): KubeObject => {
-        const { managedFields: _, ...metadata } = object.metadata;
-        return { ...object, apiVersion: apiVersionOf(type), kind: type.kind, metadata };
-    };
-    return new Informer({ cluster, query: { type, ...selection }, parse }, ports);
-}
+import type { Informer } from "../../kube/client/informer.ts";
+import { Kinds, type KubeObject } from "../../kube/types.ts";
+import { follow } from "../shared/follow.ts";
 
 /** The informers that EdgeController follows. */
 export class Caches {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isDeepStrictEqual } from "node:util";
 import type { Clock, Timer } from "../../core/clock.ts";
 import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
 import { formatResource } from "../../envelope/resource.ts";
 import { Kinds, type KubeObject } from "../../kube/types.ts";
+import { sameButStatus } from "../shared/versions.ts";
 import type { Caches } from "./caches.ts";
 import { EchoGuard } from "./echo-guard.ts";
 import type { NodeAddress } from "./node-address.ts";
@@ -241,14 +241,4 @@ export class Downstream {
 
 function podKey(pod: KubeObject): string {
     return `pod/${pod.metadata.namespace}/${pod.metadata.name}`;
-}
-
-/** True when nothing but the status (and what every write changes) differs. */
-function sameButStatus(one: KubeObject, other: KubeObject): boolean {
-    return isDeepStrictEqual(withoutStatus(one), withoutStatus(other));
-}
-
-function withoutStatus(object: KubeObject): unknown {
-    const { resourceVersion: _, generation: __, ...metadata } = object.metadata;
-    return { ...object, metadata, status: undefined };
 }

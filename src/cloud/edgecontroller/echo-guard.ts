@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KubeObject } from "../../kube/types.ts";
-import { isNewer } from "./edge-node.ts";
+import { isNewer } from "../shared/versions.ts";
 
 /**
  * Tells a status the edge wrote itself from one that somebody else wrote. The edge learns its own by the reply to its

@@ -11,12 +11,3 @@ export function forWire(object: KubeObject): KubeObject {
     const { managedFields: _, ...metadata } = object.metadata;
     return { ...object, metadata };
 }
-
-/** Versions are opaque to clients, but KubeEdge compares them as numbers; what is none counts as older than any. */
-export function isNewer(version: string | undefined, than: string | undefined): boolean {
-    return numeric(version) > numeric(than);
-}
-
-function numeric(version: string | undefined): bigint {
-    return version !== undefined && /^\d{1,20}$/.test(version) ? BigInt(version) : -1n;
-}

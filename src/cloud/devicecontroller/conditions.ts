@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import { asRecord, asRecords, asText } from "../../core/json.ts";
+import type { KubeObject } from "../../kube/types.ts";
+import { desiredValues, modelOf, modelProperty } from "./device.ts";
+import type { Twins } from "./twins.ts";
+import { refusal, sameValue } from "./values.ts";
+
+/** metav1.Condition, as far as devices have it. */
+export interface Condition {
+    readonly type: string;
+    readonly status: "True" | "False" | "Unknown";
+    readonly reason: string;
+    readonly message: string;
+    readonly lastTransitionTime: string;
+}
+
+export type Finding = Omit<Condition, "lastTransitionTime">;
+
+/** What is known about a device beside its objects. */
+export interface DeviceFacts {
+    readonly twins: Twins;
+    /** Desired values that the device refused: property -> value and reason. */
+    readonly refused: ReadonlyMap<string, { readonly value: string; readonly reason: string }>;
+    /** Reported values that are none of the property's type: property -> what is wrong. */
+    readonly rejected: ReadonlyMap<string, string>;
+}
+
+export function findings(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts): readonly Finding[] {
+    return [modelFound(device, model), ...desiredApplied(device, model, facts), ...valuesValid(facts, device)];
+}
+
+/** Conditions as they are written: the time of the last transition is kept while the status is the same. */
+export function withTimes(found: readonly Finding[], device: KubeObject, now: string): readonly Condition[] {
+    const before = conditionsOf(device);
+    return found.map((finding) => {
+        const same = before.find(({ type, status }) => type === finding.type && status === finding.status);
+        return { ...finding, lastTransitionTime: same?.lastTransitionTime ?? now };
+    });
+}
+
+export function conditionsOf(device: KubeObject): readonly Condition[] {
+    return asRecords(asRecord(device["status"])["conditions"]).map((condition) => ({
+        type: asText(condition["type"]) ?? "",
+        status: condition["status"] === "True" || condition["status"] === "False" ? condition["status"] : "Unknown",
+        reason: asText(condition["reason"]) ?? "",
+        message: asText(condition["message"]) ?? "",
+        lastTransitionTime: asText(condition["lastTransitionTime"]) ?? "",
+    }));
+}
+
+function modelFound(device: KubeObject, model: KubeObject | undefined): Finding {
+    const key = modelOf(device);
+    if (model !== undefined) return finding("ModelFound", "True", "ModelFound", `the device model ${key} is there`);
+    if (key === undefined) return finding("ModelFound", "False", "NoModelNamed", "spec.deviceModelRef.name is missing");
+    return finding("ModelFound", "False", "ModelMissing", `there is no device model ${key}`);
+}
+
+function desiredApplied(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts): readonly Finding[] {
+    const pending: string[] = [];
+    const refused: string[] = [];
+    let wanted = 0;
+    for (const { property, value } of desiredValues(device)) {
+        const modelled = modelProperty(model, property);
+        if (modelled?.writable !== true) continue;
+        wanted += 1;
+        const invalid = refusal(modelled, value);
+        const byDevice = facts.refused.get(property);
+        const observed = facts.twins.get(property)?.observedDesired?.value;
+        if (invalid !== undefined) refused.push(`${property}: ${value} ${invalid}`);
+        else if (observed !== undefined && sameValue(modelled, observed, value)) continue;
+        else if (byDevice?.value === value) refused.push(`${property}: ${value}: ${byDevice.reason}`);
+        else pending.push(property);
+    }
+    if (wanted === 0) return [];
+    if (refused.length > 0) return [finding("DesiredApplied", "False", "ValueRejected", refused.join("; "))];
+    if (pending.length > 0) {
+        return [
+            finding("DesiredApplied", "False", "Pending", `not confirmed by the device yet: ${pending.join(", ")}`),
+        ];
+    }
+    return [finding("DesiredApplied", "True", "Confirmed", "the device works with every desired value")];
+}
+
+function valuesValid(facts: DeviceFacts, device: KubeObject): readonly Finding[] {
+    if (facts.rejected.size > 0) {
+        const texts = [...facts.rejected].map(([property, reason]) => `${property}: ${reason}`);
+        return [finding("ValuesValid", "False", "ValueRejected", texts.join("; "))];
+    }
+    if (!conditionsOf(device).some(({ type }) => type === "ValuesValid")) return [];
+    return [finding("ValuesValid", "True", "ValuesValid", "every reported value is of its property's type")];
+}
+
+function finding(type: string, status: Finding["status"], reason: string, message: string): Finding {
+    return { type, status, reason, message };
+}

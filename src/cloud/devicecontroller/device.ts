@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+import { asRecord, asRecords, asText } from "../../core/json.ts";
+import type { KubeObject } from "../../kube/types.ts";
+
+/** What DeviceController reads of Device and DeviceModel. */
+
+/** `<namespace>/<name>`, as devices and models are named on the wire. */
+export type DeviceKey = string;
+
+export function keyOf(object: KubeObject): DeviceKey {
+    return `${object.metadata.namespace ?? "default"}/${object.metadata.name}`;
+}
+
+export function nodeOf(device: KubeObject): string | undefined {
+    return asText(asRecord(device["spec"])["nodeName"]);
+}
+
+/** Key of the model, which is in the device's namespace; undefined when the device names none. */
+export function modelOf(device: KubeObject): DeviceKey | undefined {
+    const name = asText(asRecord(asRecord(device["spec"])["deviceModelRef"])["name"]);
+    return name === undefined ? undefined : `${device.metadata.namespace ?? "default"}/${name}`;
+}
+
+export interface DesiredValue {
+    readonly property: string;
+    readonly value: string;
+}
+
+export function propertyNames(device: KubeObject): readonly string[] {
+    return asRecords(asRecord(device["spec"])["properties"]).flatMap(({ name }) => asText(name) ?? []);
+}
+
+/** Desired values, in the order of the spec. An empty one means that nothing is desired. */
+export function desiredValues(device: KubeObject): readonly DesiredValue[] {
+    return asRecords(asRecord(device["spec"])["properties"]).flatMap((property) => {
+        const name = asText(property["name"]);
+        const value = asText(asRecord(property["desired"])["value"]);
+        return name === undefined || value === undefined ? [] : [{ property: name, value }];
+    });
+}
+
+/** What a model says about one of its properties. */
+export interface ModelProperty {
+    readonly type: string;
+    readonly writable: boolean;
+    readonly minimum: string | undefined;
+    readonly maximum: string | undefined;
+}
+
+export function modelProperty(model: KubeObject | undefined, name: string): ModelProperty | undefined {
+    const found = asRecords(asRecord(model?.["spec"])["properties"]).find((property) => property["name"] === name);
+    if (found === undefined) return undefined;
+    return {
+        type: (asText(found["type"]) ?? "STRING").toUpperCase(),
+        writable: found["accessMode"] !== "ReadOnly",
+        minimum: asText(found["minimum"]),
+        maximum: asText(found["maximum"]),
+    };
+}
