@@ -10,7 +10,7 @@ export interface DeviceTwinConfig {
     readonly historyLength: number;
     /** A value that stays the same is told to the cloud again after this long, as a sign of life. */
     readonly refreshMs: number;
-    /** An unconfirmed report is sent again after this long. */
+    /** An unconfirmed report is made anew after this long; EdgeHub's outbox resends by itself before that. */
     readonly confirmTimeoutMs: number;
     /** Also listen to and publish on `$hw/events/device/<name>/…`, meaning namespace `default` (KubeEdge before v1.17). */
     readonly oneSegmentIds: boolean;
@@ -23,7 +23,7 @@ export const deviceTwinConfig: ConfigSchema = {
         offlinePolicy: { type: "string", enum: ["newest", "all"], default: "newest" },
         historyLength: { type: "integer", minimum: 0, maximum: 1_000_000, default: 0 },
         refreshMs: { type: "integer", minimum: 0, default: 30_000 },
-        confirmTimeoutMs: { type: "integer", minimum: 100, default: 10_000 },
+        confirmTimeoutMs: { type: "integer", minimum: 100, default: 60_000 },
         oneSegmentIds: { type: "boolean", default: false },
     },
 };

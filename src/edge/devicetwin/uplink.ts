@@ -25,8 +25,8 @@ export interface UplinkOptions {
 
 /**
  * Reports twins to the cloud: for each device one message under way at a time, and what changes meanwhile goes into the
- * next one, newest value of each property. A message that is not confirmed in time is made anew; while the link
- * is down nothing is sent, and everything unconfirmed is sent when it comes back.
+ * next one, newest value of each property. While the link is down nothing is sent, and everything unconfirmed is sent when
+ * it comes back. A message that is not confirmed in time (a wire was cut) is made anew.
  */
 export class Uplink {
     readonly #options: UplinkOptions;
@@ -53,13 +53,10 @@ export class Uplink {
 
     linkDown(): void {
         this.#up = false;
-        this.#inFlight.clear();
-        this.#twinBusy.clear();
-        this.#stateBusy.clear();
     }
 
+    /** What was under way stays so: EdgeHub's outbox delivers it. */
     linkUp(records: Iterable<DeviceRecord>): void {
-        this.linkDown();
         this.#up = true;
         for (const record of records) this.offer(record);
     }
@@ -83,7 +80,8 @@ export class Uplink {
     }
 
     stop(): void {
-        this.linkDown();
+        this.#up = false;
+        this.#inFlight.clear();
         this.#timer?.cancel();
         this.#timer = undefined;
     }
@@ -136,7 +134,7 @@ export class Uplink {
         if (this.#timer !== undefined) return;
         this.#timer = this.#options.clock.after(this.#options.confirmTimeoutMs, () => {
             this.#timer = undefined;
-            this.#expire();
+            if (this.#up) this.#expire();
             if (this.#inFlight.size > 0) this.#arm();
         });
     }

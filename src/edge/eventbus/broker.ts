@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+export interface PublishOptions {
+    readonly qos: 0 | 1 | 2;
+    readonly retain: boolean;
+}
+
+export interface BrokerMessage {
+    readonly topic: string;
+    readonly payload: Buffer;
+}
+
+export interface BrokerHandlers {
+    /** A client published on one of the subscribed topics. */
+    readonly message: (message: BrokerMessage) => void;
+    readonly connected: () => void;
+    readonly disconnected: (reason: string) => void;
+}
+
+/** The MQTT side of EventBus: an embedded broker, or a client of another one. */
+export interface Broker {
+    start(handlers: BrokerHandlers): Promise<void>;
+    stop(): Promise<void>;
+    /** Resolves when the message was handed over. @throws REDGE_EVENTBUS_OFFLINE */
+    publish(topic: string, payload: string | Buffer, options: PublishOptions): Promise<void>;
+    subscribe(filter: string): Promise<void>;
+    unsubscribe(filter: string): Promise<void>;
+}

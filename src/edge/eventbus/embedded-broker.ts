@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import type { Aedes, AuthenticateError, Client } from "aedes" with { "resolution-mode": "import" };
+import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
+import type { Broker, BrokerHandlers, PublishOptions } from "./broker.ts";
+import type { EventBusConfig } from "./config.ts";
+import { readTlsFiles } from "./tls-files.ts";
+import { topicMatches } from "./topics.ts";
+import { Users } from "./users.ts";
+
+const BAD_USERNAME_OR_PASSWORD = 4;
+const STOP_MS = 1500;
+
+/** An MQTT 3.1.1 broker in this process (aedes). Listens on loopback unless told otherwise. */
+export class EmbeddedBroker implements Broker {
+    readonly #config: EventBusConfig;
+    readonly #filters = new Set<string>();
+    readonly #sockets = new Set<Socket>();
+    readonly #usernames = new WeakMap<Client, string | undefined>();
+    #aedes: Aedes | undefined;
+    #server: Server | undefined;
+
+    constructor(config: EventBusConfig) {
+        this.#config = config;
+    }
+
+    /** The port it listens on; 0 while it does not. */
+    get port(): number {
+        const address = this.#server?.address();
+        return typeof address === "object" && address !== null ? address.port : 0;
+    }
+
+    /** @throws REDGE_EVENTBUS_LISTEN, REDGE_EVENTBUS_TLS, REDGE_CONFIG_INVALID */
+    async start(handlers: BrokerHandlers): Promise<void> {
+        const users = new Users(this.#config.users);
+        const { Aedes } = await import("aedes");
+        const aedes = new Aedes({
+            authenticate: (client, username, password, done) => {
+                const allowed = users.authenticate(username, password);
+                this.#usernames.set(client, username);
+                if (allowed) done(null, true);
+                else
+                    done(
+                        Object.assign(new Error("not authorised"), {
+                            returnCode: BAD_USERNAME_OR_PASSWORD,
+                        }) as AuthenticateError,
+                        false,
+                    );
+            },
+            authorizePublish: (client, packet, done) => {
+                const allowed = client === null || users.mayPublish(this.#usernames.get(client), packet.topic);
+                done(allowed && !packet.topic.startsWith("$SYS/") ? null : new Error("publish not permitted"));
+            },
+            // null instead of the subscription: the client is told 0x80 and stays connected (MQTT 3.1.1, 3.9.3)
+            authorizeSubscribe: (client, subscription, done) =>
+                done(null, users.maySubscribe(this.#usernames.get(client), subscription.topic) ? subscription : null),
+        });
+        await aedes.listen();
+        this.#aedes = aedes;
+        aedes.on("publish", ({ topic, payload }, client) => {
+            if (client === null || ![...this.#filters].some((filter) => topicMatches(filter, topic))) return;
+            handlers.message({ topic, payload: Buffer.isBuffer(payload) ? payload : Buffer.from(payload) });
+        });
+        await this.#listen(aedes);
+        handlers.connected();
+    }
+
+    async stop(): Promise<void> {
+        const [aedes, server] = [this.#aedes, this.#server];
+        this.#aedes = undefined;
+        this.#server = undefined;
+        for (const socket of this.#sockets) socket.destroy();
+        const closed = [
+            new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve()))),
+            new Promise<void>((resolve) => (aedes === undefined ? resolve() : aedes.close(() => resolve()))),
+        ];
+        const late = new Promise<void>((resolve) => setTimeout(resolve, STOP_MS).unref());
+        await Promise.race([Promise.all(closed), late]);
+    }
+
+    async publish(topic: string, payload: string | Buffer, { qos, retain }: PublishOptions): Promise<void> {
+        const aedes = this.#aedes;
+        if (aedes === undefined) throw new RedgeError("REDGE_EVENTBUS_OFFLINE", { url: "(embedded)", topic });
+        await new Promise<void>((resolve, reject) =>
+            aedes.publish({ cmd: "publish", dup: false, topic, payload, qos, retain }, (error?: Error) =>
+                error ? reject(error) : resolve(),
+            ),
+        );
+    }
+
+    async subscribe(filter: string): Promise<void> {
+        this.#filters.add(filter);
+    }
+
+    async unsubscribe(filter: string): Promise<void> {
+        this.#filters.delete(filter);
+    }
+
+    async #listen(aedes: Aedes): Promise<void> {
+        const { host, port, tls, clientCertificates } = this.#config;
+        const handle = (socket: Socket): void => {
+            this.#sockets.add(socket);
+            socket.on("close", () => this.#sockets.delete(socket));
+            aedes.handle(socket);
+        };
+        const certificates = { requestCert: clientCertificates, rejectUnauthorized: clientCertificates };
+        const server = tls
+            ? createTlsServer({ ...(await readTlsFiles(this.#config)), ...certificates }, handle)
+            : createServer(handle);
+        await new Promise<void>((resolve, reject) => {
+            server.once("error", (thrown) =>
+                reject(new RedgeError("REDGE_EVENTBUS_LISTEN", { host, port, reason: errorText(thrown) }, thrown)),
+            );
+            server.listen(port, host, resolve);
+        });
+        this.#server = server;
+    }
+}

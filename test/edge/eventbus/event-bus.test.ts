@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
+import { afterEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../../src/core/clock.ts";
+import { parseConfig } from "../../../src/core/config.ts";
+import { silentLogger } from "../../../src/core/log.ts";
+import { noMetrics } from "../../../src/core/metrics.ts";
+import { EventBus, type EventBusConfig, eventBusConfig } from "../../../src/edge/eventbus/index.ts";
+import { type Envelope, newEnvelope, type Route } from "../../../src/envelope/envelope.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
+import type { DocumentStore } from "../../../src/store/store.ts";
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function startBus(config: Partial<EventBusConfig> = {}, store: DocumentStore = new MemoryStore()) {
+    const bus = new EventBus(parseConfig<EventBusConfig>(eventBusConfig, { port: 0, ...config }), {
+        clock: systemClock,
+        log: silentLogger,
+        metrics: noMetrics,
+        random: () => 0.5,
+        store,
+    });
+    const waiting: ((told: [string, Envelope]) => void)[] = [];
+    const told: [string, Envelope][] = [];
+    bus.on("output", (output, envelope) => {
+        const next = waiting.shift();
+        if (next === undefined) told.push([output, envelope]);
+        else next([output, envelope]);
+    });
+    await bus.start();
+    cleanups.push(() => bus.stop());
+    const next = (): Promise<[string, Envelope]> => {
+        const first = told.shift();
+        return first === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(first);
+    };
+    return { bus, next };
+}
+
+async function client(bus: EventBus, options: IClientOptions = {}): Promise<MqttClient> {
+    const connected = await connectAsync(`mqtt://127.0.0.1:${bus.port}`, { reconnectPeriod: 0, ...options });
+    cleanups.push(() => connected.endAsync(true));
+    return connected;
+}
+
+const envelope = (route: Route, content: unknown): Envelope => newEnvelope({ route, content });
+
+function nextMessage(from: MqttClient): Promise<{ topic: string; text: string; qos: number; retain: boolean }> {
+    return new Promise((resolve) =>
+        from.once("message", (topic, payload, { qos, retain }) =>
+            resolve({ topic, text: payload.toString(), qos, retain }),
+        ),
+    );
+}
+
+describe("EventBus with its embedded broker", () => {
+    test("documents of devices go to DeviceTwin, user topics and records to the cloud", async () => {
+        const { bus, next } = await startBus();
+        const device = await client(bus);
+        const topic = "$hw/events/device/default/thermo-1/twin/update";
+        await device.publishAsync(topic, '{"event_id":"e"}', { qos: 1 });
+        expect(await next()).toMatchObject([
+            "devicetwin",
+            {
+                route: { source: "bus", group: "user", operation: "response", resource: topic },
+                content: { event_id: "e" },
+            },
+        ]);
+        await device.publishAsync("default/user/telemetry", '{"v":1}', { qos: 1 });
+        expect(await next()).toMatchObject([
+            "edgehub",
+            {
+                route: { source: "bus", group: "user", operation: "upload", resource: "default/user/telemetry" },
+                content: '{"v":1}',
+            },
+        ]);
+        await device.publishAsync("SYS/dis/upload_records", "x", { qos: 1 });
+        expect(await next()).toMatchObject(["edgehub", { route: { resource: "SYS/dis/upload_records" } }]);
+    });
+
+    test("other topics, and what the bus publishes itself, stay on the broker", async () => {
+        const { bus, next } = await startBus();
+        const device = await client(bus);
+        await device.publishAsync("plant/line/1", "x", { qos: 1 });
+        await bus.receive(envelope({ operation: "publish", resource: "a/user/b" }, "own"));
+        await device.publishAsync("a/user/b", "client's", { qos: 1 });
+        expect(await next()).toMatchObject(["edgehub", { content: "client's" }]);
+    });
+
+    test("what DeviceTwin and the cloud publish reaches clients; quality and retention per message", async () => {
+        const { bus } = await startBus();
+        const app = await client(bus);
+        await app.subscribeAsync("#", { qos: 2 });
+        await app.subscribeAsync("$hw/events/device/+/+/twin/update/result", { qos: 2 });
+        let arrived = nextMessage(app);
+        const result = "$hw/events/device/default/thermo-1/twin/update/result";
+        await bus.receive(envelope({ source: "twin", operation: "publish", resource: result }, { code: 404 }));
+        expect(await arrived).toEqual({ topic: result, text: '{"code":404}', qos: 1, retain: false });
+        arrived = nextMessage(app);
+        await bus.receive(
+            envelope(
+                { source: "router_eventbus", operation: "publish", resource: "cmd/in" },
+                { payload: "go", qos: 2, retain: true },
+            ),
+        );
+        expect(await arrived).toMatchObject({ topic: "cmd/in", text: "go", qos: 2 });
+        const late = await client(bus);
+        arrived = nextMessage(late);
+        await late.subscribeAsync("cmd/in", { qos: 2 });
+        expect(await arrived).toMatchObject({ text: "go", retain: true });
+    });
+
+    test("topics that the cloud subscribes survive a restart, and end with unsubscribe", async () => {
+        const store = new MemoryStore();
+        const first = await startBus({}, store);
+        const user = { source: "router_eventbus", group: "user" };
+        await first.bus.receive(envelope({ ...user, operation: "subscribe", resource: "default/telemetry" }, null));
+        await first.bus.stop();
+        const { bus, next } = await startBus({}, store);
+        const device = await client(bus);
+        await device.publishAsync("default/telemetry", "1", { qos: 1 });
+        expect(await next()).toMatchObject(["edgehub", { route: { resource: "default/telemetry" }, content: "1" }]);
+        await bus.receive(envelope({ ...user, operation: "unsubscribe", resource: "default/telemetry" }, null));
+        await device.publishAsync("default/telemetry", "2", { qos: 1 });
+        await device.publishAsync("x/user/y", "3", { qos: 1 });
+        expect(await next()).toMatchObject(["edgehub", { content: "3" }]);
+    });
+
+    test("the state of the link is retained", async () => {
+        const { bus } = await startBus({ nodeName: "gw" });
+        await bus.receive(envelope({ source: "edgehub", operation: "connect", resource: "link" }, null));
+        const app = await client(bus);
+        const arrived = nextMessage(app);
+        await app.subscribeAsync("$hw/events/node/gw/link");
+        const { text, retain } = await arrived;
+        expect([JSON.parse(text), retain]).toMatchObject([{ state: "connected" }, true]);
+    });
+
+    test("users: a wrong password is refused, and each may only use the topics given", async () => {
+        const users = JSON.stringify([
+            { username: "line", password: "right", publish: ["default/user/#"], subscribe: ["plant/#"] },
+        ]);
+        const { bus, next } = await startBus({ users });
+        await expect(client(bus, { username: "line", password: "wrong" })).rejects.toMatchObject({ code: 4 });
+        await expect(client(bus)).rejects.toMatchObject({ code: 4 });
+        const line = await client(bus, { username: "line", password: "right" });
+        const grants = await line
+            .subscribeAsync({ "plant/a": { qos: 0 }, "other/a": { qos: 0 } })
+            .catch((e: Error) => e);
+        expect(JSON.stringify(grants)).toContain("128");
+        await line.publishAsync("default/user/a", "ok", { qos: 1 });
+        expect(await next()).toMatchObject(["edgehub", { content: "ok" }]);
+    });
+
+    test("a taken port is one clear error", async () => {
+        const { bus } = await startBus();
+        await expect(startBus({ port: bus.port })).rejects.toMatchObject({ code: "REDGE_EVENTBUS_LISTEN" });
+    });
+
+    test("an impossible topic is refused", async () => {
+        const { bus } = await startBus();
+        for (const resource of ["", "a/#", "a/\0"]) {
+            await expect(bus.receive(envelope({ operation: "publish", resource }, ""))).rejects.toMatchObject({
+                code: "REDGE_DEVICE_MESSAGE",
+            });
+        }
+    });
+});
