@@ -46,7 +46,8 @@ async function assemble(root, entry) {
 
 async function bundle(entry) {
     const { outputFiles } = await build({
-        entryPoints: [entry],
+        // By stdin: as a file it would count as CommonJS, by package.json, and be wrapped out of the parsers' sight.
+        stdin: { contents: read(entry), sourcefile: entry, resolveDir: dirname(entry), loader: "ts" },
         bundle: true,
         write: false,
         format: "iife",

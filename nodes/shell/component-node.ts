@@ -109,7 +109,7 @@ class ComponentRunner<Output extends string> {
 
     async #attempt(): Promise<WireComponent<Output>> {
         if (this.#stopping.signal.aborted) throw new Error("The node is closing");
-        this.#shell.status.show({ level: "connecting", text: "starting" });
+        this.#shell.status.announce({ level: "connecting", text: "starting" });
         const component = await this.#build(this.#shell);
         if (this.#stopping.signal.aborted) throw new Error("The node is closing");
         // A first attempt that failed half way still holds what it opened.

@@ -21,7 +21,7 @@ export function attachPart<T>(
     const shell = new NodeShell(red, node, def, migrations);
     const { clock, log } = shell.ports;
     const part = new SharedPart<T>(async () => {
-        shell.status.show({ level: "connecting", text: "starting" });
+        shell.status.announce({ level: "connecting", text: "starting" });
         try {
             const opened = await open(shell);
             shell.status.show({ level: "ready", text: "ready" });

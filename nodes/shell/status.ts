@@ -32,6 +32,12 @@ export class StatusLine {
         this.#clock = clock;
     }
 
+    /** A state that is soon followed by another: the next one is not held back. */
+    announce(state: ComponentState): void {
+        this.show(state);
+        this.#shownMs = Number.NEGATIVE_INFINITY;
+    }
+
     show(state: ComponentState): void {
         this.#put({ ...LOOKS[state.level], text: this.#text(state) });
     }

@@ -15,7 +15,7 @@ export function integer(minimum: number, maximum: number): Validator {
 }
 
 /** Blank or a TCP port. */
-export const port: Validator = integer(0, 65535);
+export const port: Validator = /* @__PURE__ */ integer(0, 65535);
 
 /** Blank or an address that begins with one of the given schemes. */
 export function url(...schemes: readonly string[]): Validator {

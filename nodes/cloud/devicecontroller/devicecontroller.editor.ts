@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+RED.nodes.registerType("kubeedge-devicecontroller", {
+    category: "KubeEdge cloud",
+    color: "#A6BBCF",
+    icon: "kubeedge-devicecontroller.svg",
+    inputs: 1,
+    outputs: 1,
+    defaults: {
+        name: { value: "" },
+        version: { value: 1 },
+        cluster: { value: "", type: "kubeedge-cluster", required: true },
+    },
+    label() {
+        return this.name || "device controller";
+    },
+    labelStyle() {
+        return this.name ? "node_label_italic" : "";
+    },
+    paletteLabel: "device controller",
+    inputLabels() {
+        return this._("kubeedge-devicecontroller.input");
+    },
+    outputLabels(index) {
+        return this._(`kubeedge-devicecontroller.output.${["cloudhub"][index]}`);
+    },
+});

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import { url } from "../../shell/editor/fields.ts";
+
+RED.nodes.registerType("kubeedge-edgehub", {
+    category: "KubeEdge edge",
+    color: "#87A980",
+    icon: "kubeedge-edgehub.svg",
+    inputs: 1,
+    outputs: 4,
+    defaults: {
+        name: { value: "" },
+        version: { value: 1 },
+        identity: { value: "", type: "kubeedge-identity", required: true },
+        store: { value: "", type: "kubeedge-store", required: true },
+        url: { value: "", validate: url("wss") },
+    },
+    label() {
+        return this.name || "edge hub";
+    },
+    labelStyle() {
+        return this.name ? "node_label_italic" : "";
+    },
+    paletteLabel: "edge hub",
+    inputLabels() {
+        return this._("kubeedge-edgehub.input");
+    },
+    outputLabels(index) {
+        return this._(`kubeedge-edgehub.output.${["resources", "devices", "user", "link"][index]}`);
+    },
+});

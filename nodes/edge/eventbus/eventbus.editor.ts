@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import { oneOf, port, showRowsThatApply, url } from "../../shell/editor/fields.ts";
+
+RED.nodes.registerType("kubeedge-eventbus", {
+    category: "KubeEdge edge",
+    color: "#87A980",
+    icon: "kubeedge-eventbus.svg",
+    inputs: 1,
+    outputs: 2,
+    defaults: {
+        name: { value: "" },
+        version: { value: 1 },
+        store: { value: "", type: "kubeedge-store", required: true },
+        mode: { value: "", validate: oneOf("internal", "external") },
+        host: { value: "" },
+        port: { value: "", validate: port },
+        url: { value: "", validate: url("mqtt", "mqtts") },
+    },
+    label() {
+        return this.name || "event bus";
+    },
+    labelStyle() {
+        return this.name ? "node_label_italic" : "";
+    },
+    paletteLabel: "event bus",
+    inputLabels() {
+        return this._("kubeedge-eventbus.input");
+    },
+    outputLabels(index) {
+        return this._(`kubeedge-eventbus.output.${["devicetwin", "edgehub"][index]}`);
+    },
+    oneditprepare() {
+        showRowsThatApply("node-input");
+    },
+});
