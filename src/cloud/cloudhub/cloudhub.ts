@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Timer } from "../../core/clock.ts";
+import { type Ports, WireComponent } from "../../core/component.ts";
+import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
+import { asRecord } from "../../core/json.ts";
+import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
+import { formatResource, parseResource } from "../../envelope/resource.ts";
+import type { KubeClient } from "../../kube/client/client.ts";
+import { Kinds } from "../../kube/types.ts";
+import { type DurableClass, durableClass } from "../../link/durable.ts";
+import type { CloudIdentity } from "../../link/identity/ports.ts";
+import { CloseCode, DEFAULT_WINDOW } from "../../link/session.ts";
+import { Bootstrap } from "./bootstrap.ts";
+import type { CloudHubConfig } from "./config.ts";
+import { deliveryOf, type PushedObject } from "./delivery.ts";
+import { HandedOver } from "./handed-over.ts";
+import { type Joined, Listener } from "./listener.ts";
+import { CloudHubMetrics } from "./metrics.ts";
+import { NodeSession } from "./session.ts";
+import { StatusLine } from "./status-line.ts";
+import { SyncLedger } from "./sync-ledger.ts";
+import { classifyUpward, isNodeRegistration } from "./uplink.ts";
+
+export interface CloudHubPorts extends Ports {
+    readonly identity: CloudIdentity;
+    /** For ObjectSync, for `/node/<name>` and for the API server's CA. */
+    readonly cluster: KubeClient;
+}
+
+export type CloudHubOutput = "resources" | "devices" | "user" | "nodes";
+
+const SWEEP_MS = 1_000;
+/** How long a durable message may wait for its answer before a repeat of it is handed over again. */
+const ANSWER_PATIENCE_MS = 8_000;
+/** Writes of one push before others get their turn, as KubeEdge. */
+const MAX_WRITES = 5;
+const BUFFER_BYTES = 4 * 1024 * 1024;
+/** What is remembered of a node's last messages outlives its connection so long. */
+const REMEMBER_MS = 10 * 60_000;
+
+/** The cloud end of the link: every edge node has one session here (KubeEdge wire protocol v1.23). */
+export class CloudHub extends WireComponent<CloudHubOutput> {
+    readonly outputs = ["resources", "devices", "user", "nodes"] as const;
+    readonly #config: CloudHubConfig;
+    readonly #ports: CloudHubPorts;
+    readonly #listener: Listener;
+    readonly #ledger: SyncLedger;
+    readonly #metrics: CloudHubMetrics;
+    readonly #status: StatusLine;
+    readonly #sessions = new Map<string, NodeSession>();
+    readonly #handedOver = new Map<string, { readonly messages: HandedOver; leftMs: number | undefined }>();
+    #sweep: Timer | undefined;
+    #running = false;
+
+    constructor(config: CloudHubConfig, ports: CloudHubPorts) {
+        super();
+        this.#config = config;
+        this.#ports = ports;
+        this.#metrics = new CloudHubMetrics(ports.metrics);
+        this.#ledger = new SyncLedger(ports.cluster, ports);
+        this.#status = new StatusLine(ports.clock, (state) => this.report(state));
+        const bootstrap = new Bootstrap(ports.identity, ports.cluster, ports.log);
+        const hooks = {
+            refuse: (node: string) => this.#refuse(node),
+            joined: (joined: Joined) => this.#join(joined),
+            refused: (node: string, reason: string) => {
+                this.#metrics.refused.add();
+                ports.log.warn("an edge node was refused", { node, reason });
+            },
+        };
+        this.#listener = new Listener(config, ports.identity, bootstrap, ports.log, hooks, DEFAULT_WINDOW);
+    }
+
+    /** Ports in use, once started. */
+    get ports(): { readonly websocket: number; readonly https: number } {
+        return this.#listener.ports;
+    }
+
+    /** Names of the nodes that are connected here. */
+    get online(): readonly string[] {
+        return [...this.#sessions.keys()];
+    }
+
+    /** @throws REDGE_LINK_LISTEN, REDGE_IDENTITY_* */
+    async start(): Promise<void> {
+        this.report({ level: "connecting", text: "starting" });
+        this.#running = true;
+        await this.#listener.start();
+        this.#ledger.start(() => {
+            for (const session of this.#sessions.values()) this.#announce(session);
+        });
+        this.#onSweep();
+    }
+
+    async stop(): Promise<void> {
+        if (!this.#running) return;
+        this.#running = false;
+        this.#sweep?.cancel();
+        this.#status.stop();
+        for (const session of this.#sessions.values()) session.close(CloseCode.serviceRestart, "CloudHub stops");
+        this.#sessions.clear();
+        await Promise.all([this.#listener.stop(), this.#ledger.stop({ withinMs: 1_500 })]);
+    }
+
+    async receive(envelope: Envelope): Promise<void> {
+        if (!this.#running) throw new RedgeError("REDGE_LINK_STOPPED", { hub: "CloudHub" });
+        const node = envelope.node ?? "";
+        if (node === "") throw new RedgeError("REDGE_LINK_NO_NODE");
+        if (isNodeDeletion(envelope, node)) return this.#deleted(node);
+        const parent = envelope.header.parent_msg_id;
+        if (parent !== undefined) this.#handedOver.get(node)?.messages.answered(parent);
+        const session = this.#sessions.get(node);
+        if (session === undefined) {
+            if (envelope.route.group !== Group.user) return;
+            throw new RedgeError("REDGE_LINK_NODE_OFFLINE", { node });
+        }
+        if (envelope.route.operation === Operation.sync) this.#removeWhatIsGone(session, envelope);
+        else this.#sendDown(session, envelope);
+    }
+
+    #sendDown(session: NodeSession, envelope: Envelope): void {
+        const delivery = deliveryOf(envelope);
+        this.#metrics.down.add(1, { delivery });
+        if (delivery === "push") session.downlink.push(envelope);
+        else session.downlink.once(envelope);
+    }
+
+    /** `sync` names everything a node should have of some kinds: what it acknowledged beyond that is deleted there. */
+    #removeWhatIsGone(session: NodeSession, { content, route }: Envelope): void {
+        const { kinds, uids } = asRecord(content);
+        const wanted = new Set(strings(uids));
+        const listed = new Set(strings(kinds));
+        for (const record of this.#ledger.records(session.node)) {
+            if (!listed.has(record.kind) || wanted.has(record.uid)) continue;
+            const { namespace, name, uid } = record;
+            session.downlink.push(
+                newEnvelope({
+                    route: {
+                        ...(route.source === undefined ? {} : { source: route.source }),
+                        group: Group.resource,
+                        operation: Operation.delete,
+                        resource: formatResource(namespace, record.kind.toLowerCase(), name),
+                    },
+                    content: {
+                        apiVersion: record.apiVersion,
+                        kind: record.kind,
+                        metadata: { ...(namespace === undefined ? {} : { namespace }), name, uid },
+                    },
+                    node: session.node,
+                    timestamp: this.#ports.clock.nowMs(),
+                }),
+            );
+        }
+    }
+
+    #refuse(node: string): { status: number; reason: string } | undefined {
+        if (!this.#running) return { status: 503, reason: "CloudHub stops" };
+        if (this.#sessions.size < this.#config.nodeLimit || this.#sessions.has(node)) return undefined;
+        return { status: 503, reason: `the limit of ${this.#config.nodeLimit} nodes is reached` };
+    }
+
+    #join({ node, connection, redge, remoteAddress }: Joined): void {
+        if (!this.#running) {
+            connection.destroy();
+            return;
+        }
+        this.#sessions.get(node)?.close(CloseCode.replaced, "another connection of this node took over");
+        const { queueLimit, messagesPerSecond, resendIntervalMs } = this.#config;
+        const options = {
+            window: redge === undefined ? 1 : Math.min(redge.window, DEFAULT_WINDOW),
+            resendIntervalMs,
+            maxWrites: MAX_WRITES,
+            queueLimit,
+            bufferBytes: BUFFER_BYTES,
+            messagesPerSecond,
+        };
+        const { clock } = this.#ports;
+        const acked = this.#ledger.acknowledged(node, redge?.store ?? "");
+        const session: NodeSession = new NodeSession(node, connection, redge, clock, acked, options, {
+            received: (envelope) => this.#fromEdge(session, envelope),
+            invalid: (reason) => {
+                this.#metrics.invalid.add();
+                this.#ports.log.debug("ignored a message that is no envelope", { node, reason: errorText(reason) });
+            },
+            throttled: (heldMs) => {
+                this.#metrics.throttled.add();
+                this.#status.note("throttled");
+                this.#ports.log.warn("an edge node sends too fast and is held back", { node, heldMs });
+            },
+            acked: (object) => this.#onAcked(session, object),
+            dropped: (envelope) => {
+                this.#metrics.dropped.add();
+                this.#status.note("dropped");
+                this.#ports.log.warn("the queue of an edge node is full", { node, resource: envelope.route.resource });
+            },
+            recovered: () => this.#announce(session),
+            closed: ({ code, reason }) => this.#left(session, code, reason),
+        });
+        this.#sessions.set(node, session);
+        const remembered = this.#handedOver.get(node);
+        if (remembered !== undefined) remembered.leftMs = undefined;
+        this.#ports.log.info("an edge node joined", { node, remoteAddress, redge: redge !== undefined });
+        this.#metrics.joined.add();
+        if (this.#ledger.ready) this.#announce(session);
+    }
+
+    /** Makes the controllers offer everything the node should have. */
+    #announce(session: NodeSession): void {
+        session.downlink.learn(this.#ledger.acknowledged(session.node, session.store));
+        this.#tellNodes(session, Operation.connect, { peer: session.redge === undefined ? "kubeedge" : "redge" });
+    }
+
+    #left(session: NodeSession, code: number, reason: string): void {
+        if (this.#sessions.get(session.node) !== session) return;
+        this.#sessions.delete(session.node);
+        const remembered = this.#handedOver.get(session.node);
+        if (remembered !== undefined) remembered.leftMs = this.#ports.clock.monotonicMs();
+        this.#ports.log.info("an edge node left", { node: session.node, code, reason });
+        this.#tellNodes(session, Operation.disconnect, { code, reason });
+    }
+
+    #end(session: NodeSession, code: number, reason: string): void {
+        session.close(code, reason);
+        this.#left(session, code, reason);
+    }
+
+    #tellNodes({ node }: NodeSession, operation: string, content: unknown): void {
+        const route = { source: Source.cloudhub, group: Group.hub, operation, resource: `node/${node}` };
+        this.send("nodes", newEnvelope({ route, content, node, timestamp: this.#ports.clock.nowMs() }));
+    }
+
+    #deleted(node: string): void {
+        this.#ledger.forgetNode(node);
+        const session = this.#sessions.get(node);
+        if (session !== undefined) this.#end(session, CloseCode.nodeDeleted, "the Node was deleted");
+    }
+
+    #onAcked({ node, store }: NodeSession, object: PushedObject): void {
+        if (object.deleting) {
+            this.#ledger.gone(node, object.uid);
+            return;
+        }
+        const { uid, apiVersion, kind, namespace, name, resourceVersion } = object;
+        if (resourceVersion === undefined) return;
+        this.#ledger.acked(node, { uid, apiVersion, kind, namespace, name, resourceVersion, store });
+    }
+
+    #fromEdge(session: NodeSession, envelope: Envelope): void {
+        const upward = classifyUpward(envelope);
+        this.#metrics.up.add(1, { to: upward.to });
+        switch (upward.to) {
+            case "keepalive":
+                session.keepalive();
+                return;
+            case "answer": {
+                const known = session.downlink.answered(upward.parentId, upward.failed);
+                if (known && upward.failed) {
+                    const { resource } = envelope.route;
+                    this.#ports.log.warn("an edge node could not store an object", { node: session.node, resource });
+                }
+                return;
+            }
+            case "apiserver-ca":
+                void this.#answerWithApiServerCa(session, envelope);
+                return;
+            case "output":
+                this.#handOver(session, envelope, upward.output);
+                return;
+            case "nowhere":
+                this.#ports.log.debug("ignored a message", { node: session.node, reason: upward.why });
+        }
+    }
+
+    #handOver(session: NodeSession, envelope: Envelope, output: "resources" | "devices" | "user"): void {
+        const durable = session.redge === undefined ? undefined : durableClass(envelope);
+        if (durable !== undefined) {
+            this.#handOverDurable(session, envelope, output, durable);
+            return;
+        }
+        this.send(output, envelope);
+        if (session.redge === undefined && isNodeRegistration(envelope, session.node)) {
+            session.downlink.forget();
+            this.#tellNodes(session, Operation.connect, { peer: "kubeedge" });
+        }
+    }
+
+    #handOverDurable(session: NodeSession, envelope: Envelope, output: CloudHubOutput, durable: DurableClass): void {
+        const { node } = session;
+        const id = envelope.header.msg_id;
+        let remembered = this.#handedOver.get(node);
+        if (remembered === undefined) {
+            remembered = { messages: new HandedOver(DEFAULT_WINDOW, ANSWER_PATIENCE_MS), leftMs: undefined };
+            this.#handedOver.set(node, remembered);
+        }
+        const verdict = remembered.messages.see(id, this.#ports.clock.monotonicMs());
+        if (verdict === "hand over") this.send(output, { ...envelope, header: { ...envelope.header, sync: true } });
+        if (verdict === "answer again" || (verdict === "hand over" && durable === "user")) {
+            remembered.messages.answered(id);
+            const from = { source: Source.cloudhub, ...(durable === "user" ? {} : { group: Group.resource }) };
+            session.downlink.once(responseTo(envelope, "OK", from));
+        }
+    }
+
+    /** Every namespace of a Kubernetes cluster holds its CA in this ConfigMap. */
+    async #answerWithApiServerCa(session: NodeSession, request: Envelope): Promise<void> {
+        const from = { source: Source.cloudhub, group: Group.resource };
+        try {
+            const ref = { type: Kinds.configMap, namespace: "kube-system", name: "kube-root-ca.crt" };
+            const { data } = await this.#ports.cluster.get(ref);
+            session.downlink.once(responseTo(request, asRecord(data)["ca.crt"], from));
+        } catch (thrown) {
+            session.downlink.once(responseTo(request, errorText(thrown), { ...from, operation: Operation.error }));
+        }
+    }
+
+    #onSweep(): void {
+        const nowMs = this.#ports.clock.monotonicMs();
+        let queued = 0;
+        for (const session of this.#sessions.values()) {
+            queued += session.downlink.depth;
+            if (session.silentMs() < this.#config.keepaliveIntervalMs) continue;
+            this.#end(session, CloseCode.silent, "no keepalive");
+        }
+        for (const [node, { leftMs }] of this.#handedOver) {
+            if (leftMs !== undefined && nowMs - leftMs > REMEMBER_MS) this.#handedOver.delete(node);
+        }
+        const known = new Set([...this.#ledger.nodes(), ...this.#sessions.keys()]).size;
+        this.#metrics.online.set(this.#sessions.size);
+        this.#metrics.queued.set(queued);
+        this.#status.tell({ online: this.#sessions.size, known, queued });
+        this.#sweep = this.#ports.clock.after(SWEEP_MS, () => this.#onSweep());
+    }
+}
+
+function isNodeDeletion({ route }: Envelope, node: string): boolean {
+    if (route.operation !== Operation.delete || route.source !== Source.edgecontroller) return false;
+    const name = parseResource(route.resource);
+    return name?.type === "node" && name.name === node;
+}
+
+function strings(value: unknown): readonly string[] {
+    return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+}

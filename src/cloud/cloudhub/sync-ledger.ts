@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Ports } from "../../core/component.ts";
+import { isRedgeError } from "../../core/errors/redge-error.ts";
+import type { KubeClient, ObjectRef } from "../../kube/client/client.ts";
+import { apiVersionOf, Kinds, type KubeObject, type ResourceType } from "../../kube/types.ts";
+import { type Closing, WorkQueue } from "./work-queue.ts";
+
+/** What one node holds of one object, as ObjectSync or ClusterObjectSync says (wire protocol, section 3.7). */
+export interface SyncRecord {
+    readonly uid: string;
+    readonly apiVersion: string;
+    readonly kind: string;
+    readonly namespace: string | undefined;
+    readonly name: string;
+    readonly resourceVersion: string;
+    /** The edge's store when it acknowledged; empty for stock edges. */
+    readonly store: string;
+}
+
+/** On every record: which store of the node acknowledged. A record of another store does not count. */
+export const STORE_ANNOTATION = "redge.io/edge-store";
+
+const PAGE = 500;
+
+/**
+ * The acknowledgements of all nodes, kept in the API server so that any CloudHub can take over any node. Reads are from
+ * memory; writes are coalesced per object and node, and go on in the background: a lost one costs a repeated push.
+ */
+export class SyncLedger {
+    readonly #cluster: KubeClient;
+    readonly #byNode = new Map<string, Map<string, SyncRecord>>();
+    readonly #queue: WorkQueue;
+    #ready = false;
+
+    constructor(cluster: KubeClient, ports: Ports) {
+        this.#cluster = cluster;
+        this.#queue = new WorkQueue(ports, { workers: 4, retryMs: 1_000, what: "ObjectSync" });
+    }
+
+    /** False until what was acknowledged before this start has been read. */
+    get ready(): boolean {
+        return this.#ready;
+    }
+
+    /** Begins to read what was acknowledged so far and goes on until it succeeds; then calls `loaded`, once. */
+    start(loaded: () => void): void {
+        this.#queue.put("load", async () => {
+            await this.#load();
+            this.#ready = true;
+            loaded();
+        });
+    }
+
+    async #load(): Promise<void> {
+        for (const type of [Kinds.objectSync, Kinds.clusterObjectSync]) {
+            let continueToken: string | undefined;
+            do {
+                const page = await this.#cluster.list({ type, limit: PAGE, continueToken });
+                for (const item of page.items) this.observe(item);
+                continueToken = page.metadata.continue || undefined;
+            } while (continueToken !== undefined);
+        }
+    }
+
+    /** Takes in a record as another CloudHub, or this one before a restart, wrote it. */
+    observe(object: KubeObject): void {
+        const parsed = parseRecord(object);
+        if (parsed === undefined || this.#queue.has(keyOf(parsed.node, parsed.record.uid))) return;
+        this.#recordsOf(parsed.node).set(parsed.record.uid, parsed.record);
+    }
+
+    /** A record is gone from the API server. */
+    unobserve(object: KubeObject): void {
+        const parsed = parseRecord(object);
+        if (parsed === undefined || this.#queue.has(keyOf(parsed.node, parsed.record.uid))) return;
+        this.#drop(parsed.node, parsed.record.uid);
+    }
+
+    /** What counts for a node with this store: resource versions by uid. */
+    acknowledged(node: string, store: string): ReadonlyMap<string, string> {
+        const versions = new Map<string, string>();
+        for (const record of this.#byNode.get(node)?.values() ?? []) {
+            if (record.store === store && record.resourceVersion !== "0") {
+                versions.set(record.uid, record.resourceVersion);
+            }
+        }
+        return versions;
+    }
+
+    records(node: string): readonly SyncRecord[] {
+        return [...(this.#byNode.get(node)?.values() ?? [])];
+    }
+
+    nodes(): readonly string[] {
+        return [...this.#byNode.keys()];
+    }
+
+    acked(node: string, record: SyncRecord): void {
+        const known = this.#byNode.get(node)?.get(record.uid);
+        if (known?.resourceVersion === record.resourceVersion && known.store === record.store) return;
+        this.#recordsOf(node).set(record.uid, record);
+        const written = known?.store === record.store;
+        this.#queue.put(keyOf(node, record.uid), () => this.#write(node, record, written));
+    }
+
+    /** The node acknowledged a delete. */
+    gone(node: string, uid: string): void {
+        const record = this.#byNode.get(node)?.get(uid);
+        if (record === undefined) return;
+        this.#drop(node, uid);
+        this.#queue.put(keyOf(node, uid), () => this.#delete(node, record));
+    }
+
+    /** The Node object was deleted: nothing is remembered of it. */
+    forgetNode(node: string): void {
+        for (const record of this.records(node)) this.gone(node, record.uid);
+    }
+
+    /** Writes not yet in the API server. */
+    get pending(): number {
+        return this.#queue.size;
+    }
+
+    /** Lets writes finish, at most `closing.withinMs`. */
+    stop(closing: Closing): Promise<void> {
+        return this.#queue.stop(closing);
+    }
+
+    #recordsOf(node: string): Map<string, SyncRecord> {
+        let records = this.#byNode.get(node);
+        if (records === undefined) {
+            records = new Map();
+            this.#byNode.set(node, records);
+        }
+        return records;
+    }
+
+    #drop(node: string, uid: string): void {
+        const records = this.#byNode.get(node);
+        records?.delete(uid);
+        if (records?.size === 0) this.#byNode.delete(node);
+    }
+
+    /** `written`: the record exists with this store, so its status alone changes (the kinds have a status subresource). */
+    async #write(node: string, record: SyncRecord, written: boolean): Promise<void> {
+        const ref = refOf(node, record);
+        const status = { status: { objectResourceVersion: record.resourceVersion } };
+        if (written && (await found(this.#cluster.patch(ref, status, "merge", { subresource: "status" })))) return;
+        const annotations = { [STORE_ANNOTATION]: record.store };
+        const { name, namespace } = ref;
+        if (!(await found(this.#cluster.patch(ref, { metadata: { annotations } }, "merge")))) {
+            const created = this.#cluster.create(ref.type, {
+                apiVersion: apiVersionOf(ref.type),
+                kind: ref.type.kind,
+                metadata: { name, ...(namespace === undefined ? {} : { namespace }), annotations },
+                spec: { objectAPIVersion: record.apiVersion, objectKind: record.kind, objectName: record.name },
+            });
+            // Not found: the namespace is going away and takes its records along.
+            if (!(await found(created))) return;
+        }
+        await found(this.#cluster.patch(ref, status, "merge", { subresource: "status" }));
+    }
+
+    async #delete(node: string, record: SyncRecord): Promise<void> {
+        await found(this.#cluster.delete(refOf(node, record)));
+    }
+}
+
+/** False when the API server answered that the object, or its namespace, is not there (or is being deleted). */
+async function found(request: Promise<unknown>): Promise<boolean> {
+    try {
+        await request;
+        return true;
+    } catch (thrown) {
+        const code = isRedgeError(thrown, "REDGE_KUBE_STATUS") ? thrown.details["code"] : undefined;
+        if (code === 404 || code === 403) return false;
+        throw thrown;
+    }
+}
+
+function keyOf(node: string, uid: string): string {
+    return `${node}/${uid}`;
+}
+
+function refOf(node: string, { namespace, uid }: SyncRecord): ObjectRef {
+    const type: ResourceType = namespace === undefined ? Kinds.clusterObjectSync : Kinds.objectSync;
+    return { type, namespace, name: `${node}.${uid}` };
+}
+
+/** The name is `<node>.<uid>`; a node's name may contain dots, a uid does not. */
+function parseRecord(object: KubeObject): { readonly node: string; readonly record: SyncRecord } | undefined {
+    const { name, namespace, annotations } = object.metadata;
+    const dot = name.lastIndexOf(".");
+    if (dot <= 0) return undefined;
+    const spec = (object["spec"] ?? {}) as Record<string, unknown>;
+    const status = (object["status"] ?? {}) as Record<string, unknown>;
+    const { objectAPIVersion, objectKind, objectName } = spec;
+    const version = status["objectResourceVersion"];
+    return {
+        node: name.slice(0, dot),
+        record: {
+            uid: name.slice(dot + 1),
+            apiVersion: typeof objectAPIVersion === "string" ? objectAPIVersion : "v1",
+            kind: typeof objectKind === "string" ? objectKind : "",
+            namespace: object.kind === Kinds.clusterObjectSync.kind ? undefined : namespace,
+            name: typeof objectName === "string" ? objectName : "",
+            resourceVersion: typeof version === "string" ? version : "0",
+            store: annotations?.[STORE_ANNOTATION] ?? "",
+        },
+    };
+}

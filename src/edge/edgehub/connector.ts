@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import { sleep } from "../../core/clock.ts";
+import type { Ports } from "../../core/component.ts";
+import { errorText } from "../../core/errors/redge-error.ts";
+import { Backoff } from "../../link/backoff.ts";
+import type { EdgeIdentity } from "../../link/identity/ports.ts";
+import {
+    DEFAULT_WINDOW,
+    formatSession,
+    NODE_HEADER,
+    PROJECT_HEADER,
+    type RedgeSession,
+    SESSION_HEADER,
+    USE_HEADER,
+} from "../../link/session.ts";
+import type { Closed, LinkConnection } from "../../link/transport/connection.ts";
+import { dialWebSocket } from "../../link/transport/dial.ts";
+import type { EdgeHubConfig } from "./config.ts";
+
+export interface Link {
+    readonly url: string;
+    readonly connection: LinkConnection;
+    readonly redge: RedgeSession | undefined;
+}
+
+export interface ConnectorHooks {
+    storeId(): string;
+    /** Runs while the link is up; resolves when it is down. */
+    up(link: Link): Promise<Closed>;
+    /** An attempt failed, or the link went down; the next attempt follows after `retryMs`. */
+    down(reason: unknown, retryMs: number): void;
+}
+
+/** A link that held so long begins anew with short waits. */
+const STEADY_MS = 5_000;
+
+/** Dials, again and again, until told to stop: the addresses in turn, with jittered exponential waits. */
+export class Connector {
+    readonly #config: EdgeHubConfig;
+    readonly #identity: EdgeIdentity;
+    readonly #ports: Ports;
+    readonly #hooks: ConnectorHooks;
+    readonly #stopping = new AbortController();
+    #ticket: Buffer | undefined;
+    #done: Promise<void> | undefined;
+
+    constructor(config: EdgeHubConfig, identity: EdgeIdentity, ports: Ports, hooks: ConnectorHooks) {
+        this.#config = config;
+        this.#identity = identity;
+        this.#ports = ports;
+        this.#hooks = hooks;
+    }
+
+    start(): void {
+        this.#done = this.#run();
+    }
+
+    /** The caller closes the link that is up, if any. */
+    async stop(): Promise<void> {
+        this.#stopping.abort();
+        await this.#done;
+    }
+
+    async #run(): Promise<void> {
+        const { clock, random } = this.#ports;
+        const { reconnectFirstMs, reconnectMaxMs } = this.#config;
+        const urls = this.#config.url.split(",").map((url) => url.trim());
+        const backoff = new Backoff({ firstMs: reconnectFirstMs, maxMs: reconnectMaxMs }, random);
+        const { signal } = this.#stopping;
+        for (let attempt = 0; !signal.aborted; attempt += 1) {
+            let reason: unknown;
+            const beganMs = clock.monotonicMs();
+            try {
+                const link = await this.#dial(urls[attempt % urls.length] ?? "");
+                const { code, reason: why } = await this.#hooks.up(link);
+                reason = why === "" ? `closed (${code})` : `${why} (${code})`;
+                if (clock.monotonicMs() - beganMs > STEADY_MS) backoff.reset();
+            } catch (thrown) {
+                this.#ticket = undefined;
+                reason = thrown;
+            }
+            if (signal.aborted) return;
+            const retryMs = backoff.next();
+            this.#ports.log.debug("no link to the cloud", { reason: errorText(reason), retryMs });
+            this.#hooks.down(reason, retryMs);
+            await sleep(clock, retryMs, signal);
+        }
+    }
+
+    async #dial(base: string): Promise<Link> {
+        const { projectId, handshakeTimeoutMs, maxMessageBytes, proxy } = this.#config;
+        const { nodeName } = this.#identity;
+        const tls = await this.#identity.tls();
+        const url = `${base.replace(/\/+$/, "")}/${projectId}/${nodeName}/events`;
+        const session = { version: 1, store: this.#hooks.storeId(), window: DEFAULT_WINDOW };
+        const dialled = await dialWebSocket({
+            url,
+            tls,
+            headers: {
+                [NODE_HEADER]: nodeName,
+                [PROJECT_HEADER]: projectId,
+                [USE_HEADER]: "msg",
+                [SESSION_HEADER]: formatSession(session),
+            },
+            timeoutMs: handshakeTimeoutMs,
+            maxMessageBytes,
+            proxy: proxy === "" ? undefined : proxy,
+            ticket: this.#ticket,
+            onTicket: (ticket) => {
+                this.#ticket = ticket;
+            },
+            signal: this.#stopping.signal,
+        });
+        return { url: base, ...dialled };
+    }
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../../core/clock.ts";
+import { RedgeError } from "../../core/errors/redge-error.ts";
+import { encodeEnvelope } from "../../envelope/codec.ts";
+import type { Envelope } from "../../envelope/envelope.ts";
+import type { DurableClass } from "../../link/durable.ts";
+import type { DocumentStore, StoreOp } from "../../store/store.ts";
+import { mergeTwinReports } from "./twin-merge.ts";
+
+export interface OutboxLimits {
+    readonly maxBytes: number;
+    readonly maxMessages: number;
+    readonly maxAgeMs: number;
+}
+
+/** Why a message left the outbox without being delivered. */
+export type DropReason = "size" | "age" | "refused";
+
+export interface OutboxEvents {
+    dropped(kind: DurableClass, reason: DropReason): void;
+    coalesced(): void;
+}
+
+/** As it stands in the store. */
+interface Stored {
+    readonly kind: DurableClass;
+    readonly atMs: number;
+    readonly envelope: Envelope;
+}
+
+interface Entry {
+    readonly key: string;
+    readonly kind: DurableClass;
+    readonly resource: string;
+    atMs: number;
+    id: string;
+    bytes: number;
+    /** Undefined when it has to be read from the store. */
+    envelope: Envelope | undefined;
+    /** Writes under way; sent only when there are none, so that nothing is sent that a crash would forget. */
+    writing: number;
+}
+
+const ITEM = "item/";
+const STORE_ID = "store-id";
+const DROPS = "drops";
+/** Contents kept in memory; what is beyond is read back when its turn comes. */
+const CACHE_BYTES = 4 * 1024 * 1024;
+
+/** What has to reach the cloud, in order, on disk until it did. */
+export class Outbox {
+    readonly #store: DocumentStore;
+    readonly #clock: Clock;
+    readonly #limits: OutboxLimits;
+    readonly #events: OutboxEvents;
+    /** By key, in order of arrival. */
+    readonly #entries = new Map<string, Entry>();
+    readonly #unsent = new Map<string, Entry>();
+    readonly #sent = new Map<string, Entry>();
+    /** The newest entry of a device that still takes values. */
+    readonly #open = new Map<string, Entry>();
+    /** Deletions that a full disk refused; they go along with the next write. */
+    readonly #toDelete = new Set<string>();
+    #sequence = 0;
+    #bytes = 0;
+    #cachedBytes = 0;
+    #drops: Record<string, number> = {};
+    #storeId = "";
+
+    constructor(store: DocumentStore, clock: Clock, limits: OutboxLimits, events: OutboxEvents) {
+        this.#store = store;
+        this.#clock = clock;
+        this.#limits = limits;
+        this.#events = events;
+    }
+
+    /** Reads what a former run left. */
+    async load(): Promise<void> {
+        this.#drops = (await this.#store.get<Record<string, number>>(DROPS)) ?? {};
+        const id = await this.#store.get<string>(STORE_ID);
+        this.#storeId = id ?? randomUUID();
+        if (id === undefined) await this.#store.write([{ op: "put", key: STORE_ID, value: this.#storeId }]);
+        for (const { key, value } of await this.#store.scan<Stored>(ITEM)) {
+            this.#insert(key, value.kind, value.envelope, value.atMs);
+            this.#sequence = Number(key.slice(ITEM.length));
+        }
+    }
+
+    /** Names this store; another one after the data was lost. */
+    get storeId(): string {
+        return this.#storeId;
+    }
+
+    get size(): number {
+        return this.#entries.size;
+    }
+
+    get bytes(): number {
+        return this.#bytes;
+    }
+
+    get inFlight(): number {
+        return this.#sent.size;
+    }
+
+    /** Messages dropped since this store exists, by "<class> <reason>". */
+    get drops(): Readonly<Record<string, number>> {
+        return this.#drops;
+    }
+
+    get dropped(): number {
+        return Object.values(this.#drops).reduce((sum, count) => sum + count, 0);
+    }
+
+    /**
+     * Resolves when the message is on disk.
+     * @throws REDGE_LINK_OUTBOX_FULL, REDGE_STORE_FULL, REDGE_STORE_IO: nothing was kept
+     */
+    async add(envelope: Envelope, kind: DurableClass): Promise<void> {
+        const open = kind === "twin" ? this.#open.get(envelope.route.resource) : undefined;
+        const merged = open?.envelope === undefined ? undefined : mergeTwinReports(open.envelope, envelope);
+        if (open !== undefined && merged !== undefined) {
+            this.#events.coalesced();
+            await this.#replace(open, merged);
+            return;
+        }
+        const bytes = Buffer.byteLength(encodeEnvelope(envelope));
+        if (bytes > this.#limits.maxBytes) {
+            throw new RedgeError("REDGE_LINK_OUTBOX_FULL", { bytes, limit: this.#limits.maxBytes });
+        }
+        this.#sequence += 1;
+        const key = ITEM + String(this.#sequence).padStart(16, "0");
+        const entry = this.#insert(key, kind, envelope, this.#clock.nowMs());
+        const dropping = this.#makeRoom(entry);
+        try {
+            await this.#persist(entry, envelope, dropping);
+        } catch (thrown) {
+            this.#remove(entry);
+            for (const { op, key } of dropping) if (op === "delete") this.#toDelete.add(key);
+            throw thrown;
+        }
+    }
+
+    /** The next message that may be sent now, marked as sent; undefined when there is none yet. */
+    async next(): Promise<Envelope | undefined> {
+        for (const entry of this.#unsent.values()) {
+            this.#seal(entry);
+            if (entry.writing > 0) return undefined;
+            const envelope = entry.envelope ?? (await this.#store.get<Stored>(entry.key))?.envelope;
+            if (!this.#unsent.delete(entry.key)) return this.next();
+            if (envelope === undefined) {
+                this.#remove(entry);
+                continue;
+            }
+            this.#sent.set(entry.id, entry);
+            return envelope;
+        }
+        return undefined;
+    }
+
+    /** It arrived, or was refused for good (which is counted as dropped). False when the id is not one in flight. */
+    settle(id: string, how: "delivered" | "refused"): boolean {
+        const entry = this.#sent.get(id);
+        if (entry === undefined) return false;
+        this.#remove(entry);
+        const ops: StoreOp[] = [{ op: "delete", key: entry.key }];
+        if (how === "refused") ops.push(this.#count(entry.kind, "refused"));
+        void this.#write(ops).catch(() => this.#toDelete.add(entry.key));
+        return true;
+    }
+
+    /** The connection is gone: everything that was not settled is sent again, in order. */
+    rewind(): void {
+        this.#sent.clear();
+        this.#unsent.clear();
+        for (const [key, entry] of this.#entries) this.#unsent.set(key, entry);
+    }
+
+    /** Drops what is too old. */
+    async expire(): Promise<void> {
+        const oldestMs = this.#clock.nowMs() - this.#limits.maxAgeMs;
+        const ops: StoreOp[] = [];
+        for (const entry of this.#unsent.values()) {
+            if (entry.atMs >= oldestMs || entry.writing > 0) continue;
+            this.#remove(entry);
+            ops.push({ op: "delete", key: entry.key }, this.#count(entry.kind, "age"));
+        }
+        if (ops.length > 0) await this.#write(ops);
+    }
+
+    #insert(key: string, kind: DurableClass, envelope: Envelope, atMs: number): Entry {
+        const bytes = Buffer.byteLength(encodeEnvelope(envelope));
+        const cached = this.#cachedBytes + bytes <= CACHE_BYTES;
+        const { resource } = envelope.route;
+        const id = envelope.header.msg_id;
+        const kept = cached ? envelope : undefined;
+        const entry: Entry = { key, kind, resource, atMs, id, bytes, envelope: kept, writing: 0 };
+        if (cached) this.#cachedBytes += bytes;
+        this.#bytes += bytes;
+        this.#entries.set(key, entry);
+        this.#unsent.set(key, entry);
+        if (kind === "twin") this.#open.set(resource, entry);
+        return entry;
+    }
+
+    async #replace(entry: Entry, envelope: Envelope): Promise<void> {
+        const bytes = Buffer.byteLength(encodeEnvelope(envelope));
+        this.#bytes += bytes - entry.bytes;
+        this.#cachedBytes += bytes - entry.bytes;
+        entry.bytes = bytes;
+        entry.envelope = envelope;
+        entry.id = envelope.header.msg_id;
+        await this.#persist(entry, envelope, []);
+    }
+
+    async #persist(entry: Entry, envelope: Envelope, also: readonly StoreOp[]): Promise<void> {
+        entry.writing += 1;
+        const { kind, atMs } = entry;
+        try {
+            await this.#write([{ op: "put", key: entry.key, value: { kind, atMs, envelope } }, ...also]);
+        } finally {
+            entry.writing -= 1;
+        }
+    }
+
+    /** The oldest go first; what is in flight may already have arrived and stays. */
+    #makeRoom(newest: Entry): readonly StoreOp[] {
+        const ops: StoreOp[] = [];
+        for (const entry of this.#unsent.values()) {
+            if (this.#entries.size <= this.#limits.maxMessages && this.#bytes <= this.#limits.maxBytes) break;
+            if (entry === newest || entry.writing > 0) continue;
+            this.#remove(entry);
+            ops.push({ op: "delete", key: entry.key }, this.#count(entry.kind, "size"));
+        }
+        return ops;
+    }
+
+    #count(kind: DurableClass, reason: DropReason): StoreOp {
+        const name = `${kind} ${reason}`;
+        this.#drops = { ...this.#drops, [name]: (this.#drops[name] ?? 0) + 1 };
+        this.#events.dropped(kind, reason);
+        return { op: "put", key: DROPS, value: this.#drops };
+    }
+
+    async #write(ops: readonly StoreOp[]): Promise<void> {
+        const late = [...this.#toDelete];
+        await this.#store.write([...late.map((key) => ({ op: "delete" as const, key })), ...ops]);
+        for (const key of late) this.#toDelete.delete(key);
+    }
+
+    /** From now on the entry takes no more values. */
+    #seal(entry: Entry): void {
+        if (this.#open.get(entry.resource) === entry) this.#open.delete(entry.resource);
+    }
+
+    #remove(entry: Entry): void {
+        if (!this.#entries.delete(entry.key)) return;
+        this.#unsent.delete(entry.key);
+        if (this.#sent.get(entry.id) === entry) this.#sent.delete(entry.id);
+        if (this.#open.get(entry.resource) === entry) this.#open.delete(entry.resource);
+        this.#bytes -= entry.bytes;
+        if (entry.envelope !== undefined) this.#cachedBytes -= entry.bytes;
+    }
+}

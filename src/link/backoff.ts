@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+export interface BackoffLimits {
+    readonly firstMs: number;
+    readonly maxMs: number;
+}
+
+/** Jittered exponential back-off: the n-th wait is uniform in [d/2, d] with d = first * 2^n, at most max. */
+export class Backoff {
+    readonly #limits: BackoffLimits;
+    readonly #random: () => number;
+    #attempt = 0;
+
+    constructor(limits: BackoffLimits, random: () => number) {
+        this.#limits = limits;
+        this.#random = random;
+    }
+
+    next(): number {
+        const ceilingMs = Math.min(this.#limits.maxMs, this.#limits.firstMs * 2 ** Math.min(this.#attempt, 30));
+        this.#attempt += 1;
+        return ceilingMs / 2 + (this.#random() * ceilingMs) / 2;
+    }
+
+    reset(): void {
+        this.#attempt = 0;
+    }
+}

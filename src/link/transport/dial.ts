@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { connect as tlsConnect } from "node:tls";
+import { WebSocket } from "ws";
+import { RedgeError } from "../../core/errors/redge-error.ts";
+import type { TlsMaterial } from "../identity/ports.ts";
+import { parseSession, type RedgeSession, SESSION_HEADER } from "../session.ts";
+import type { LinkConnection } from "./connection.ts";
+import { WebSocketConnection } from "./websocket.ts";
+
+export interface DialOptions {
+    readonly url: string;
+    readonly tls: TlsMaterial;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly timeoutMs: number;
+    readonly maxMessageBytes: number;
+    /** `http://[user:password@]host:port` of a forward proxy; undefined: none. */
+    readonly proxy: string | undefined;
+    /** TLS session of the last connection, for a short handshake. */
+    readonly ticket: Buffer | undefined;
+    onTicket(ticket: Buffer): void;
+    readonly signal: AbortSignal;
+}
+
+export interface Dialled {
+    readonly connection: LinkConnection;
+    /** What the cloud answered in its `redge-session` header; undefined for a stock CloudCore. */
+    readonly redge: RedgeSession | undefined;
+}
+
+/**
+ * Opens a WebSocket over mutual TLS.
+ * @throws REDGE_LINK_REFUSED when the cloud answered but did not upgrade; the network's own error otherwise
+ */
+export function dialWebSocket(options: DialOptions): Promise<Dialled> {
+    const { url, tls, headers, timeoutMs, maxMessageBytes, signal } = options;
+    return new Promise((resolve, reject) => {
+        const socket = new WebSocket(url, {
+            headers,
+            handshakeTimeout: timeoutMs,
+            perMessageDeflate: false,
+            maxPayload: maxMessageBytes,
+            createConnection: (_ignored: unknown, ready: (error: Error | null, socket?: Socket) => void) =>
+                openSocket(options, tls, ready),
+        } as ConstructorParameters<typeof WebSocket>[2]);
+        const abort = (): void => socket.terminate();
+        signal.addEventListener("abort", abort, { once: true });
+        let redge: RedgeSession | undefined;
+        socket.once("upgrade", (response: IncomingMessage) => {
+            redge = parseSession(response.headers[SESSION_HEADER]);
+        });
+        socket.once("unexpected-response", (_request, response: IncomingMessage) => {
+            void bodyOf(response).then((body) => {
+                const reason = `${response.statusCode ?? 0} ${body.trim()}`;
+                reject(new RedgeError("REDGE_LINK_REFUSED", { url, reason }));
+                socket.terminate();
+            });
+        });
+        socket.once("error", reject);
+        socket.once("open", () => {
+            signal.removeEventListener("abort", abort);
+            resolve({ connection: new WebSocketConnection(socket), redge });
+        });
+    });
+}
+
+function openSocket(
+    { url, proxy, ticket, timeoutMs, onTicket }: DialOptions,
+    tls: TlsMaterial,
+    ready: (error: Error | null, socket?: Socket) => void,
+): Socket | undefined {
+    const { hostname, port } = new URL(url);
+    const host = hostname.replace(/^\[|\]$/g, "");
+    const secure = (through?: Socket): Socket => {
+        const target = through === undefined ? { host, port: Number(port || 443) } : { socket: through };
+        const socket = tlsConnect({
+            ...target,
+            servername: /^[\d.]+$|:/.test(host) ? "" : host,
+            cert: tls.certPem,
+            key: tls.keyPem,
+            ca: tls.caPem,
+            minVersion: "TLSv1.2",
+            ...(ticket === undefined ? {} : { session: ticket }),
+        });
+        socket.setNoDelay(true);
+        socket.on("session", onTicket);
+        return socket;
+    };
+    if (proxy === undefined) return secure();
+    throughProxy(proxy, `${host.includes(":") ? `[${host}]` : host}:${port || 443}`, timeoutMs).then(
+        (socket) => ready(null, secure(socket)),
+        ready,
+    );
+    return undefined;
+}
+
+/** An HTTP CONNECT tunnel (RFC 9110, section 9.3.6). */
+function throughProxy(proxy: string, authority: string, timeoutMs: number): Promise<Socket> {
+    const { hostname, port, username, password } = new URL(proxy);
+    const credentials = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
+    return new Promise((resolve, reject) => {
+        const request = httpRequest({
+            method: "CONNECT",
+            host: hostname,
+            port: Number(port || 80),
+            path: authority,
+            agent: false,
+            timeout: timeoutMs,
+            headers: {
+                Host: authority,
+                ...(username === "" ? {} : { "Proxy-Authorization": `Basic ${credentials.toString("base64")}` }),
+            },
+        });
+        request.once("connect", (response, socket) => {
+            if (response.statusCode === 200) {
+                resolve(socket);
+                return;
+            }
+            socket.destroy();
+            const reason = `the proxy answered ${response.statusCode}`;
+            reject(new RedgeError("REDGE_LINK_REFUSED", { url: authority, reason }));
+        });
+        request.once("response", (response) => {
+            response.resume();
+            const reason = `the proxy answered ${response.statusCode}`;
+            reject(new RedgeError("REDGE_LINK_REFUSED", { url: authority, reason }));
+        });
+        request.once("timeout", () => request.destroy(new Error("the proxy does not answer")));
+        request.once("error", reject);
+        request.end();
+    });
+}
+
+async function bodyOf(response: IncomingMessage): Promise<string> {
+    let text = "";
+    try {
+        for await (const part of response.setEncoding("utf8") as AsyncIterable<string>) {
+            text += part;
+            if (text.length > 1_000) break;
+        }
+    } catch {
+        // The reason is for people; a connection cut before its end leaves the status code.
+    }
+    return text.slice(0, 300);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
+import { RedgeError } from "../../../src/core/errors/redge-error.ts";
+import type {
+    KubeClient,
+    ListQuery,
+    ObjectRef,
+    PatchOptions,
+    PatchType,
+    WatchEvent,
+} from "../../../src/kube/client/client.ts";
+import type { KubeList, KubeObject, ResourceType } from "../../../src/kube/types.ts";
+
+/** The little of an API server that CloudHub asks for, in memory: merge patches, status subresources, watches. */
+export class MemoryCluster implements KubeClient {
+    readonly #objects = new Map<string, KubeObject>();
+    readonly #watchers = new Set<(plural: string, event: WatchEvent) => void>();
+    #version = 1;
+    /** While true every request fails as if the server were down. */
+    down = false;
+    writes = 0;
+
+    async get(ref: ObjectRef): Promise<KubeObject> {
+        return structuredClone(this.#at(ref));
+    }
+
+    async list({ type, namespace }: ListQuery): Promise<KubeList> {
+        this.#check();
+        const items = [...this.#objects]
+            .filter(([key, object]) => key.startsWith(`${type.plural}/`) && inNamespace(object, namespace))
+            .map(([, object]) => structuredClone(object));
+        return { apiVersion: "v1", kind: "List", metadata: { resourceVersion: String(this.#version) }, items };
+    }
+
+    async create(type: ResourceType, object: KubeObject): Promise<KubeObject> {
+        this.#check();
+        const { name, namespace } = object.metadata;
+        const key = keyOf({ type, namespace, name });
+        if (this.#objects.has(key)) throw status(409, "AlreadyExists", key);
+        const created = structuredClone(object);
+        created.metadata.uid ??= randomUUID();
+        return this.#put(key, created, "ADDED", type);
+    }
+
+    async replace(type: ResourceType, object: KubeObject): Promise<KubeObject> {
+        const { name, namespace } = object.metadata;
+        this.#at({ type, namespace, name });
+        return this.#put(keyOf({ type, namespace, name }), structuredClone(object), "MODIFIED", type);
+    }
+
+    async patch(ref: ObjectRef, patch: unknown, type: PatchType, options?: PatchOptions): Promise<KubeObject> {
+        if (type !== "merge") throw new Error(`patch type ${type} is not supported here`);
+        const old = this.#at(ref);
+        const whole = patch as Record<string, unknown>;
+        const part = options?.subresource === "status" ? { status: whole["status"] } : { ...whole, status: undefined };
+        return this.#put(keyOf(ref), merge(old, part) as KubeObject, "MODIFIED", ref.type);
+    }
+
+    async delete(ref: ObjectRef): Promise<void> {
+        const object = this.#at(ref);
+        this.#objects.delete(keyOf(ref));
+        this.#version += 1;
+        this.writes += 1;
+        for (const watcher of this.#watchers) watcher(ref.type.plural, { type: "DELETED", object });
+    }
+
+    async *watch(query: ListQuery & { resourceVersion: string }, signal: AbortSignal): AsyncIterable<WatchEvent> {
+        this.#check();
+        const events: WatchEvent[] = [];
+        let wake = (): void => {};
+        const watcher = (plural: string, event: WatchEvent): void => {
+            if (plural === query.type.plural) events.push(structuredClone(event));
+            wake();
+        };
+        this.#watchers.add(watcher);
+        signal.addEventListener("abort", () => wake());
+        try {
+            while (!signal.aborted) {
+                const event = events.shift();
+                if (event !== undefined) yield event;
+                else await new Promise<void>((resolve) => (wake = resolve));
+            }
+        } finally {
+            this.#watchers.delete(watcher);
+        }
+    }
+
+    async close(): Promise<void> {}
+
+    /** Everything of one type, for assertions. */
+    all(type: ResourceType): readonly KubeObject[] {
+        return [...this.#objects].filter(([key]) => key.startsWith(`${type.plural}/`)).map(([, object]) => object);
+    }
+
+    #check(): void {
+        if (this.down) throw new RedgeError("REDGE_KUBE_UNREACHABLE", { server: "memory", reason: "down" });
+    }
+
+    #at(ref: ObjectRef): KubeObject {
+        this.#check();
+        const object = this.#objects.get(keyOf(ref));
+        if (object === undefined) throw status(404, "NotFound", keyOf(ref));
+        return object;
+    }
+
+    #put(key: string, object: KubeObject, type: "ADDED" | "MODIFIED", resource: ResourceType): KubeObject {
+        this.#version += 1;
+        this.writes += 1;
+        object.metadata.resourceVersion = String(this.#version);
+        this.#objects.set(key, object);
+        for (const watcher of this.#watchers) watcher(resource.plural, { type, object });
+        return structuredClone(object);
+    }
+}
+
+function keyOf({ type, namespace, name }: ObjectRef): string {
+    return `${type.plural}/${namespace ?? ""}/${name}`;
+}
+
+function inNamespace(object: KubeObject, namespace: string | undefined): boolean {
+    return namespace === undefined || object.metadata.namespace === namespace;
+}
+
+function status(code: number, reason: string, what: string): RedgeError {
+    return new RedgeError("REDGE_KUBE_STATUS", { code, reason, message: what });
+}
+
+/** JSON merge patch (RFC 7396), except that undefined changes nothing. */
+function merge(target: unknown, patch: unknown): unknown {
+    if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return structuredClone(patch);
+    const base = target !== null && typeof target === "object" && !Array.isArray(target) ? target : {};
+    const result: Record<string, unknown> = structuredClone(base) as Record<string, unknown>;
+    for (const [key, value] of Object.entries(patch)) {
+        if (value === undefined) continue;
+        if (value === null) delete result[key];
+        else result[key] = merge(result[key], value);
+    }
+    return result;
+}
