@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { integer, oneOf } from "../../shell/editor/fields.ts";
 
 RED.nodes.registerType("kubeedge-devicecontroller", {
     category: "KubeEdge cloud",
@@ -10,6 +11,8 @@ RED.nodes.registerType("kubeedge-devicecontroller", {
         name: { value: "" },
         version: { value: 1 },
         cluster: { value: "", type: "kubeedge-cluster", required: true },
+        authorization: { value: "", validate: oneOf("node", "kubeedge") },
+        statusIntervalMs: { value: "", validate: integer(0, 86400000) },
     },
     label() {
         return this.name || "device controller";

@@ -10,12 +10,19 @@ RED.nodes.registerType("kubeedge-eventbus", {
     defaults: {
         name: { value: "" },
         version: { value: 1 },
+        identity: { value: "", type: "kubeedge-identity", required: true },
         store: { value: "", type: "kubeedge-store", required: true },
         mode: { value: "", validate: oneOf("internal", "external") },
         host: { value: "" },
         port: { value: "", validate: port },
         url: { value: "", validate: url("mqtt", "mqtts") },
+        username: { value: "" },
+        tls: { value: false },
+        certFile: { value: "" },
+        keyFile: { value: "" },
+        caFile: { value: "" },
     },
+    credentials: { password: { type: "password" }, users: { type: "password" } },
     label() {
         return this.name || "event bus";
     },
