@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { systemClock } from "../../src/core/clock.ts";
-import { silentLogger } from "../../src/core/log.ts";
-import { noMetrics } from "../../src/core/metrics.ts";
 import type { KubeClient } from "../../src/kube/client/client.ts";
 import { createJoinToken } from "../../src/link/identity/join-token.ts";
 import type { JoinTokenRequest } from "../../src/link/identity/ports.ts";
@@ -10,8 +8,7 @@ const SITE_TOKEN_TTL_MS = 600_000;
 
 /** A join token from the CA that the cloud side keeps in the API. @throws REDGE_IDENTITY_* when there is none yet */
 export function makeToken(cluster: KubeClient, request: JoinTokenRequest): Promise<string> {
-    const ports = { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random };
-    return createJoinToken(cluster, request, ports);
+    return createJoinToken(cluster, request, systemClock);
 }
 
 /** For the site's own gateway: one use, one name, ten minutes. */
