@@ -2,6 +2,7 @@
 import type { Ports } from "../../core/component.ts";
 import { isRedgeError } from "../../core/errors/redge-error.ts";
 import type { KubeClient, ObjectRef } from "../../kube/client/client.ts";
+import { Informer } from "../../kube/client/informer.ts";
 import { apiVersionOf, Kinds, type KubeObject, type ResourceType } from "../../kube/types.ts";
 import { type Closing, WorkQueue } from "./work-queue.ts";
 
@@ -20,8 +21,6 @@ export interface SyncRecord {
 /** On every record: which store of the node acknowledged. A record of another store does not count. */
 export const STORE_ANNOTATION = "redge.io/edge-store";
 
-const PAGE = 500;
-
 /**
  * The acknowledgements of all nodes, kept in the API server so that any CloudHub can take over any node. Reads are from
  * memory; writes are coalesced per object and node, and go on in the background: a lost one costs a repeated push.
@@ -30,11 +29,15 @@ export class SyncLedger {
     readonly #cluster: KubeClient;
     readonly #byNode = new Map<string, Map<string, SyncRecord>>();
     readonly #queue: WorkQueue;
+    readonly #informers: readonly Informer<KubeObject>[];
     #ready = false;
 
     constructor(cluster: KubeClient, ports: Ports) {
         this.#cluster = cluster;
         this.#queue = new WorkQueue(ports, { workers: 4, retryMs: 1_000, what: "ObjectSync" });
+        this.#informers = [Kinds.objectSync, Kinds.clusterObjectSync].map(
+            (type) => new Informer({ cluster, query: { type }, parse: (object) => slim(object, type) }, ports),
+        );
     }
 
     /** False until what was acknowledged before this start has been read. */
@@ -42,23 +45,18 @@ export class SyncLedger {
         return this.#ready;
     }
 
-    /** Begins to read what was acknowledged so far and goes on until it succeeds; then calls `loaded`, once. */
+    /** Begins to follow the records of all CloudHubs; `loaded` is called once, when the first list is complete. */
     start(loaded: () => void): void {
-        this.#queue.put("load", async () => {
-            await this.#load();
-            this.#ready = true;
-            loaded();
-        });
-    }
-
-    async #load(): Promise<void> {
-        for (const type of [Kinds.objectSync, Kinds.clusterObjectSync]) {
-            let continueToken: string | undefined;
-            do {
-                const page = await this.#cluster.list({ type, limit: PAGE, continueToken });
-                for (const item of page.items) this.observe(item);
-                continueToken = page.metadata.continue || undefined;
-            } while (continueToken !== undefined);
+        for (const informer of this.#informers) {
+            informer.on("add", (object) => this.observe(object));
+            informer.on("update", (object) => this.observe(object));
+            informer.on("delete", (object) => this.unobserve(object));
+            informer.on("synced", () => {
+                if (this.#ready || !this.#informers.every(({ synced }) => synced)) return;
+                this.#ready = true;
+                loaded();
+            });
+            void informer.start();
         }
     }
 
@@ -122,8 +120,8 @@ export class SyncLedger {
     }
 
     /** Lets writes finish, at most `closing.withinMs`. */
-    stop(closing: Closing): Promise<void> {
-        return this.#queue.stop(closing);
+    async stop(closing: Closing): Promise<void> {
+        await Promise.all([this.#queue.stop(closing), ...this.#informers.map((informer) => informer.stop())]);
     }
 
     #recordsOf(node: string): Map<string, SyncRecord> {
@@ -185,6 +183,24 @@ function keyOf(node: string, uid: string): string {
 function refOf(node: string, { namespace, uid }: SyncRecord): ObjectRef {
     const type: ResourceType = namespace === undefined ? Kinds.clusterObjectSync : Kinds.objectSync;
     return { type, namespace, name: `${node}.${uid}` };
+}
+
+/** There is a record for every object of every node: keeps of each what is read here. */
+function slim({ metadata, spec, status }: KubeObject, type: ResourceType): KubeObject {
+    const { name, namespace, resourceVersion, annotations } = metadata;
+    const store = annotations?.[STORE_ANNOTATION];
+    return {
+        apiVersion: apiVersionOf(type),
+        kind: type.kind,
+        metadata: {
+            name,
+            ...(namespace === undefined ? {} : { namespace }),
+            ...(resourceVersion === undefined ? {} : { resourceVersion }),
+            ...(store === undefined ? {} : { annotations: { [STORE_ANNOTATION]: store } }),
+        },
+        spec,
+        status,
+    };
 }
 
 /** The name is `<node>.<uid>`; a node's name may contain dots, a uid does not. */

@@ -22,3 +22,16 @@ export function outputFor({ route }: Envelope): "resources" | "devices" | "user"
 export function isPush({ header, route }: Envelope): boolean {
     return header.parent_msg_id === undefined && route.group === Group.resource && PUSH_OPERATIONS.has(route.operation);
 }
+
+const ACKNOWLEDGED_TYPES: ReadonlySet<string> = new Set([
+    "configmap",
+    "secret",
+    "persistentvolume",
+    "persistentvolumeclaim",
+    "volumeattachment",
+]);
+
+/** A stock CloudCore waits for the acknowledgement of these answers and holds everything else back meanwhile (section 3.5). */
+export function isAcknowledgedResponse({ route }: Envelope): boolean {
+    return route.operation === Operation.response && ACKNOWLEDGED_TYPES.has(parseResource(route.resource)?.type ?? "");
+}

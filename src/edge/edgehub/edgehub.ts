@@ -11,7 +11,7 @@ import type { Closed } from "../../link/transport/connection.ts";
 import type { DocumentStore } from "../../store/store.ts";
 import type { EdgeHubConfig } from "./config.ts";
 import { Connector, type Link } from "./connector.ts";
-import { isPush, outputFor } from "./dispatch.ts";
+import { isAcknowledgedResponse, isPush, outputFor } from "./dispatch.ts";
 import { EdgeHubMetrics } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
 import { Received } from "./received.ts";
@@ -213,7 +213,9 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
         }
         const { parent_msg_id: parentId, msg_id: id } = envelope.header;
         if (parentId !== undefined) {
-            this.#requests.answered(parentId);
+            if (this.#requests.answered(parentId) && link.redge === undefined && isAcknowledgedResponse(envelope)) {
+                link.connection.send(encodeEnvelope(responseTo(envelope, "OK")));
+            }
             const refused = envelope.route.operation === Operation.error;
             const settled = this.#pump.settled(parentId, refused ? "refused" : "delivered");
             if (settled && refused) {

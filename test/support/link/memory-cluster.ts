@@ -14,7 +14,8 @@ import type { KubeList, KubeObject, ResourceType } from "../../../src/kube/types
 /** The little of an API server that CloudHub asks for, in memory: merge patches, status subresources, watches. */
 export class MemoryCluster implements KubeClient {
     readonly #objects = new Map<string, KubeObject>();
-    readonly #watchers = new Set<(plural: string, event: WatchEvent) => void>();
+    readonly #history: { readonly version: number; readonly plural: string; readonly event: WatchEvent }[] = [];
+    readonly #watchers = new Set<() => void>();
     #version = 1;
     /** While true every request fails as if the server were down. */
     down = false;
@@ -61,24 +62,30 @@ export class MemoryCluster implements KubeClient {
         this.#objects.delete(keyOf(ref));
         this.#version += 1;
         this.writes += 1;
-        for (const watcher of this.#watchers) watcher(ref.type.plural, { type: "DELETED", object });
+        object.metadata.resourceVersion = String(this.#version);
+        this.#tell(ref.type.plural, { type: "DELETED", object });
     }
 
     async *watch(query: ListQuery & { resourceVersion: string }, signal: AbortSignal): AsyncIterable<WatchEvent> {
         this.#check();
-        const events: WatchEvent[] = [];
+        let seen = Number(query.resourceVersion);
         let wake = (): void => {};
-        const watcher = (plural: string, event: WatchEvent): void => {
-            if (plural === query.type.plural) events.push(structuredClone(event));
-            wake();
-        };
+        const watcher = (): void => wake();
         this.#watchers.add(watcher);
-        signal.addEventListener("abort", () => wake());
+        signal.addEventListener("abort", watcher);
         try {
             while (!signal.aborted) {
-                const event = events.shift();
-                if (event !== undefined) yield event;
-                else await new Promise<void>((resolve) => (wake = resolve));
+                const next = this.#history.find(
+                    ({ version, plural }) => version > seen && plural === query.type.plural,
+                );
+                if (next === undefined) {
+                    await new Promise<void>((resolve) => {
+                        wake = resolve;
+                    });
+                    continue;
+                }
+                seen = next.version;
+                yield structuredClone(next.event);
             }
         } finally {
             this.#watchers.delete(watcher);
@@ -90,6 +97,11 @@ export class MemoryCluster implements KubeClient {
     /** Everything of one type, for assertions. */
     all(type: ResourceType): readonly KubeObject[] {
         return [...this.#objects].filter(([key]) => key.startsWith(`${type.plural}/`)).map(([, object]) => object);
+    }
+
+    #tell(plural: string, event: WatchEvent): void {
+        this.#history.push({ version: this.#version, plural, event: structuredClone(event) });
+        for (const watcher of [...this.#watchers]) watcher();
     }
 
     #check(): void {
@@ -108,7 +120,7 @@ export class MemoryCluster implements KubeClient {
         this.writes += 1;
         object.metadata.resourceVersion = String(this.#version);
         this.#objects.set(key, object);
-        for (const watcher of this.#watchers) watcher(resource.plural, { type, object });
+        this.#tell(resource.plural, { type, object });
         return structuredClone(object);
     }
 }
