@@ -63,10 +63,14 @@ async function bundle(entry) {
 function writeCatalogues(sharedFolder, source, target, name, type) {
     const folder = join(source, "locales");
     if (!existsSync(folder)) return;
+    const isNode = existsSync(join(source, "help.md"));
     for (const file of readdirSync(folder).filter((entry) => entry.endsWith(".json"))) {
         const lang = basename(file, ".json");
         const shared = join(sharedFolder, file);
-        const texts = merge(existsSync(shared) ? JSON.parse(read(shared)) : {}, JSON.parse(read(join(folder, file))));
+        const texts = merge(
+            isNode && existsSync(shared) ? JSON.parse(read(shared)) : {},
+            JSON.parse(read(join(folder, file))),
+        );
         const out = join(target, "locales", lang);
         mkdirSync(out, { recursive: true });
         writeFileSync(join(out, `${name}.json`), `${JSON.stringify({ [type]: texts }, null, 4)}\n`);

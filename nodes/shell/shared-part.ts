@@ -36,6 +36,14 @@ export class SharedPart<T> {
         return (await this.#opened).value;
     }
 
+    /** The part while it is open; asking does not open it. */
+    async current(): Promise<T | undefined> {
+        return this.#opened?.then(
+            ({ value }) => value,
+            () => undefined, // Those who asked for it were told why.
+        );
+    }
+
     async release(user: RedNode): Promise<void> {
         // A restarted node has the id of its predecessor: only the one that is registered counts.
         if (this.users[user.id] !== user) return;

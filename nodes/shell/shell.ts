@@ -30,6 +30,17 @@ export function offerPart<T>(node: RedNode, part: SharedPart<T>): void {
     holder.users = part.users;
 }
 
+/** What every open config node of a kind hands out at this moment, for those who only look. */
+export async function openParts<T>(red: NodeRed, kind: PartKind<T>): Promise<T[]> {
+    const parts: SharedPart<T>[] = [];
+    red.nodes.eachNode(({ id, type }) => {
+        const part = type === kind.type ? (red.nodes.getNode(id) as PartNode<T> | null | undefined)?.[PART] : undefined;
+        if (part !== undefined) parts.push(part);
+    });
+    const values = await Promise.all(parts.map((part) => part.current()));
+    return values.filter((value) => value !== undefined);
+}
+
 /** What a node's composition root works with. */
 export class NodeShell {
     readonly red: NodeRed;

@@ -59,7 +59,11 @@ interface SidebarTab {
 }
 
 declare const RED: {
-    readonly nodes: { registerType(type: string, definition: NodeDefinition): void };
+    readonly nodes: {
+        registerType(type: string, definition: NodeDefinition): void;
+        node(id: string): EditorNode | null;
+    };
+    readonly view: { reveal(id: string): void };
     readonly plugins: { registerPlugin(id: string, definition: Readonly<Record<string, unknown>>): void };
     readonly actions: { add(id: string, action: () => void): void };
     readonly sidebar: { addTab(tab: SidebarTab): void; show(id: string): void; removeTab(id: string): void };
