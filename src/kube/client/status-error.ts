@@ -56,6 +56,11 @@ export function statusCode(thrown: unknown): number | undefined {
     return isRedgeError(thrown, "REDGE_KUBE_STATUS") ? Number(thrown.details["code"]) : undefined;
 }
 
+/** The server's own words for a refused request, the plain text of any other error. */
+export function statusMessage(thrown: unknown): string {
+    return isRedgeError(thrown, "REDGE_KUBE_STATUS") ? String(thrown.details["message"]) : errorText(thrown);
+}
+
 export const isNotFound = (thrown: unknown): boolean => statusCode(thrown) === 404;
 export const isGone = (thrown: unknown): boolean => statusCode(thrown) === 410;
 export const isAlreadyExists = (thrown: unknown): boolean => statusReason(thrown) === "AlreadyExists";
