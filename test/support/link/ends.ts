@@ -8,16 +8,21 @@ import { noMetrics } from "../../../src/core/metrics.ts";
 import { EdgeHub, type EdgeHubConfig, edgeHubConfig } from "../../../src/edge/edgehub/index.ts";
 import type { Envelope } from "../../../src/envelope/envelope.ts";
 import type { KubeClient } from "../../../src/kube/client/client.ts";
-import type { EdgeIdentity } from "../../../src/link/identity/ports.ts";
+import type { CloudIdentity, EdgeIdentity } from "../../../src/link/identity/ports.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { DocumentStore } from "../../../src/store/store.ts";
 import type { TestPki } from "./test-pki.ts";
 
 export const testPorts = { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random };
 
-export function makeCloudHub(pki: TestPki, cluster: KubeClient, raw: Partial<CloudHubConfig> = {}): CloudHub {
+export function makeCloudHub(
+    pki: TestPki,
+    cluster: KubeClient,
+    raw: Partial<CloudHubConfig> = {},
+    identity: CloudIdentity = pki.cloudIdentity(),
+): CloudHub {
     const config = parseConfig<CloudHubConfig>(cloudHubConfig, { websocketPort: 0, httpsPort: 0, ...raw });
-    return new CloudHub(config, { ...testPorts, identity: pki.cloudIdentity(), cluster });
+    return new CloudHub(config, { ...testPorts, identity, cluster });
 }
 
 export function makeEdgeHub(
