@@ -80,7 +80,7 @@ export class DeviceStatuses {
             entry.unwritten = true;
             if (report.actual?.badReason === undefined) seen(entry, report.actual?.timestamp);
         }
-        await_(entry, message);
+        waitFor(entry, message);
     }
 
     stateReported(device: KubeObject, report: StateReport, message: Envelope): void {
@@ -93,7 +93,7 @@ export class DeviceStatuses {
             entry.lastOnlineTime = report.lastOnlineTime;
             entry.unwritten = true;
         }
-        await_(entry, message);
+        waitFor(entry, message);
     }
 
     /** Somebody else changed or made the object. */
@@ -208,13 +208,13 @@ function newStatus(device: KubeObject, status: Record<string, unknown>): KubeObj
     };
 }
 
-function await_(entry: Entry, message: Envelope): void {
+function waitFor(entry: Entry, message: Envelope): void {
     entry.waiting.push(message);
     if (entry.waiting.length > MOST_WAITING) entry.waiting.shift();
 }
 
 function seen(entry: Entry, timestampMs: number | undefined): void {
-    if (timestampMs === undefined || !(Math.abs(timestampMs) <= 8.64e15)) return;
+    if (timestampMs === undefined) return;
     const time = new Date(timestampMs).toISOString().replace(/\.\d{3}Z$/, "Z");
     if (isLater(time, entry.lastOnlineTime)) entry.lastOnlineTime = time;
 }

@@ -27,6 +27,7 @@ export interface StateReport {
     readonly lastOnlineTime: string | undefined;
 }
 
+const LAST_TIME_MS = 8.64e15;
 /** `device/<ns>/<name>/<what>`; names hold no slash. */
 const RESOURCE = /^device\/([^/]+)\/([^/]+)\/(twin\/edge_updated|state\/update)$/;
 
@@ -84,11 +85,17 @@ function value(given: unknown, version: unknown, type: string | undefined): Repo
     const metadata = asRecord(given["metadata"]);
     return {
         value: text,
-        timestamp: asNumber(metadata["timestamp"]),
+        timestamp: timeOf(metadata["timestamp"]),
         version: asNumber(asRecord(version)["edge"]),
         type,
         badReason: metadata["quality"] === "bad" ? (asText(metadata["reason"]) ?? "unknown") : undefined,
     };
+}
+
+/** Milliseconds that a calendar knows; what is beyond would make every later report look old. */
+function timeOf(given: unknown): number | undefined {
+    const timestamp = asNumber(given);
+    return timestamp !== undefined && timestamp > 0 && timestamp <= LAST_TIME_MS ? Math.trunc(timestamp) : undefined;
 }
 
 function textOf(given: unknown): string | undefined {
