@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFile, statfs } from "node:fs/promises";
+import { arch, cpus, hostname, networkInterfaces, release, totalmem } from "node:os";
+
+/** What is read once of the machine. */
+export interface MachineInfo {
+    readonly hostname: string;
+    /** GOARCH, as in kubernetes.io/arch. */
+    readonly architecture: string;
+    readonly cores: number;
+    readonly memoryBytes: number;
+    readonly kernelVersion: string;
+    readonly osImage: string;
+    readonly machineId: string;
+    readonly bootId: string;
+    readonly systemUuid: string;
+}
+
+/** What changes. */
+export interface MachineUse {
+    readonly memoryAvailableBytes: number;
+    readonly diskTotalBytes: number;
+    readonly diskFreeBytes: number;
+    readonly inodesTotal: number;
+    readonly inodesFree: number;
+    readonly processes: number;
+    readonly processLimit: number;
+    readonly addresses: readonly string[];
+}
+
+/** The machine as Edged reports it; handed in so that pressure can be tested. */
+export interface Machine {
+    info(): Promise<MachineInfo>;
+    use(rootDir: string): Promise<MachineUse>;
+}
+
+const GOARCH: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64", arm: "arm", ia32: "386" };
+
+export const thisMachine: Machine = {
+    async info() {
+        const osRelease = await text("/etc/os-release");
+        return {
+            hostname: hostname(),
+            architecture: GOARCH[arch()] ?? arch(),
+            cores: cpus().length,
+            memoryBytes: totalmem(),
+            kernelVersion: release(),
+            osImage: /^PRETTY_NAME="?([^"\n]*)/m.exec(osRelease)?.[1] ?? "Linux",
+            machineId: (await text("/etc/machine-id")).trim(),
+            bootId: (await text("/proc/sys/kernel/random/boot_id")).trim(),
+            systemUuid: (await text("/sys/class/dmi/id/product_uuid")).trim(),
+        };
+    },
+    async use(rootDir) {
+        const [memory, disk, loadavg, pidMax] = await Promise.all([
+            text("/proc/meminfo"),
+            statfs(rootDir),
+            text("/proc/loadavg"),
+            text("/proc/sys/kernel/pid_max"),
+        ]);
+        return {
+            memoryAvailableBytes: Number(/^MemAvailable:\s+(\d+)/m.exec(memory)?.[1] ?? 0) * 1024,
+            diskTotalBytes: disk.blocks * disk.bsize,
+            diskFreeBytes: disk.bavail * disk.bsize,
+            inodesTotal: disk.files,
+            inodesFree: disk.ffree,
+            processes: Number(/\/(\d+)/.exec(loadavg)?.[1] ?? 0),
+            processLimit: Number(pidMax) || 32768,
+            addresses: hostAddresses(),
+        };
+    },
+};
+
+/** The machine's own addresses, IPv4 first, without loopback and container bridges; loopback when there is no other. */
+export function hostAddresses(): readonly string[] {
+    const all = Object.entries(networkInterfaces())
+        .filter(([name]) => !/^(docker|br-|veth|cni|virbr)/.test(name))
+        .flatMap(([, list]) => list ?? [])
+        .filter(({ internal, address }) => !internal && !address.startsWith("fe80"))
+        .sort((a, b) => (a.family < b.family ? -1 : 1))
+        .map(({ address }) => address);
+    const [first] = all;
+    return first === undefined ? ["127.0.0.1"] : [first];
+}
+
+async function text(path: string): Promise<string> {
+    return readFile(path, "utf8").catch(() => "");
+}

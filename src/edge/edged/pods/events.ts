@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "../../../core/clock.ts";
+import { type Envelope, Operation } from "../../../envelope/envelope.ts";
+import { formatResource } from "../../../envelope/resource.ts";
+import type { KubeObject } from "../../../kube/types.ts";
+import { timeText } from "./status.ts";
+
+/** Repeats are counted in one Event object and told at most this often. */
+const REPEAT_MS = 30_000;
+const KEEP = 500;
+
+interface Told {
+    readonly name: string;
+    readonly firstMs: number;
+    count: number;
+    toldMs: number;
+}
+
+/** Whom an event is about. */
+export interface EventSubject {
+    readonly kind: "Pod" | "Node";
+    readonly namespace?: string;
+    readonly name: string;
+    readonly uid: string;
+    readonly resourceVersion?: string | undefined;
+    /** spec.containers{web} */
+    readonly fieldPath?: string | undefined;
+}
+
+/** Makes core/v1 Events of what happens to pods; the same thing again raises a count instead of a new object. */
+export class EventRecorder {
+    readonly #clock: Clock;
+    readonly #nodeName: string;
+    readonly #tell: (operation: string, resource: string, event: KubeObject) => Envelope;
+    readonly #told = new Map<string, Told>();
+    #serial = 0;
+
+    constructor(
+        clock: Clock,
+        nodeName: string,
+        tell: (operation: string, resource: string, event: KubeObject) => Envelope,
+    ) {
+        this.#clock = clock;
+        this.#nodeName = nodeName;
+        this.#tell = tell;
+    }
+
+    record(about: EventSubject, type: "Normal" | "Warning", reason: string, message: string): void {
+        const nowMs = this.#clock.nowMs();
+        const key = [about.uid, about.fieldPath, type, reason, message].join("\0");
+        const known = this.#told.get(key);
+        if (known !== undefined) {
+            known.count += 1;
+            if (nowMs - known.toldMs < REPEAT_MS) return;
+            known.toldMs = nowMs;
+            this.#send(Operation.update, about, type, reason, message, known, nowMs);
+            return;
+        }
+        this.#serial += 1;
+        const suffix = (BigInt(nowMs) * 1_000_000n + BigInt(this.#serial % 1_000_000)).toString(16);
+        const told: Told = { name: `${about.name}.${suffix}`, firstMs: nowMs, count: 1, toldMs: nowMs };
+        this.#told.set(key, told);
+        const [oldest] = this.#told.keys();
+        if (this.#told.size > KEEP && oldest !== undefined) this.#told.delete(oldest);
+        this.#send(Operation.insert, about, type, reason, message, told, nowMs);
+    }
+
+    #send(
+        operation: string,
+        about: EventSubject,
+        type: string,
+        reason: string,
+        message: string,
+        told: Told,
+        nowMs: number,
+    ): void {
+        const namespace = about.namespace ?? "default";
+        this.#tell(operation, formatResource(namespace, "event", told.name), {
+            apiVersion: "v1",
+            kind: "Event",
+            metadata: { name: told.name, namespace },
+            involvedObject: {
+                kind: about.kind,
+                apiVersion: "v1",
+                name: about.name,
+                uid: about.uid,
+                ...(about.namespace === undefined ? {} : { namespace: about.namespace }),
+                ...(about.resourceVersion === undefined ? {} : { resourceVersion: about.resourceVersion }),
+                ...(about.fieldPath === undefined ? {} : { fieldPath: about.fieldPath }),
+            },
+            reason,
+            message: message.slice(0, 1024),
+            type,
+            source: { component: "kubelet", host: this.#nodeName },
+            reportingComponent: "kubelet",
+            reportingInstance: this.#nodeName,
+            firstTimestamp: timeText(told.firstMs),
+            lastTimestamp: timeText(nowMs),
+            count: told.count,
+        });
+    }
+}

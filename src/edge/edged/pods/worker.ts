@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Timer } from "../../../core/clock.ts";
+import { errorText, isRedgeError } from "../../../core/errors/redge-error.ts";
+import type { Logger } from "../../../core/log.ts";
+import { Operation } from "../../../envelope/envelope.ts";
+import { formatResource } from "../../../envelope/resource.ts";
+import type { Pod, PodStatus, StateWaiting } from "../podspec/types.ts";
+import { podName } from "../podspec/types.ts";
+import { tryProbe } from "../probes/handlers.ts";
+import { Prober } from "../probes/prober.ts";
+import type { ContainerRecord, PodRecord, PodRuntime } from "../runtimes/runtime.ts";
+import { Backoff } from "./backoff.ts";
+import type { RuntimeChoice, WorkerDeps } from "./deps.ts";
+import { ExitMessages } from "./exit-messages.ts";
+import { type ContainerView, type Plan, type PlannedStart, planPod, viewsOf } from "./plan.ts";
+import { StatusReporter } from "./reporter.ts";
+import { sandboxSpec } from "./sandbox.ts";
+import { graceOf, hostOf, startContainer } from "./starter.ts";
+import { podStatus } from "./status.ts";
+import { containerSubject, podSubject } from "./subject.ts";
+import { stopOne, stopPod, terminationGrace } from "./terminator.ts";
+
+const RETRY_MS = 5_000;
+const RESYNC_MS = 60_000;
+
+/**
+ * Keeps one pod as it should be. Level-triggered: every pass looks at what the runtime has and does what is missing, so a
+ * pass may be cut off anywhere and the next one goes on. Passes of one pod never overlap.
+ */
+export class PodWorker {
+    readonly uid: string;
+    readonly #deps: WorkerDeps;
+    readonly #log: Logger;
+    readonly #reporter: StatusReporter;
+    readonly #backoff: Backoff;
+    readonly #prober: Prober;
+    readonly #messages = new ExitMessages();
+    readonly #waiting = new Map<string, StateWaiting>();
+    #pod: Pod;
+    #runtime: PodRuntime | undefined;
+    #record: PodRecord | undefined;
+    #failure: { readonly reason: string; readonly message: string } | undefined;
+    #admitted = false;
+    /** The API has no such pod any more. */
+    #gone = false;
+    #terminal: PodStatus | undefined;
+    #released = false;
+    #dirty = false;
+    #loop: Promise<void> | undefined;
+    #timer: Timer | undefined;
+    #stopped = false;
+
+    constructor(pod: Pod, deps: WorkerDeps) {
+        this.uid = pod.metadata.uid;
+        this.#pod = pod;
+        this.#deps = deps;
+        this.#log = deps.log.child({ pod: podName(pod) });
+        this.#backoff = new Backoff(deps.clock);
+        this.#reporter = new StatusReporter(pod, deps, () => this.wake());
+        this.#prober = new Prober({
+            clock: deps.clock,
+            random: deps.random,
+            changed: () => this.wake(),
+            attempt: (container, containerId, probe, timeoutMs) => {
+                if (this.#runtime === undefined) return Promise.resolve("no runtime");
+                const host = hostOf(this.#pod, this.#record?.sandbox);
+                return tryProbe({ runtime: this.#runtime, container, containerId, host }, probe, timeoutMs);
+            },
+            failed: (container, containerId, kind, message) => {
+                const about = containerSubject(this.#pod, container, "container");
+                const name = `${kind[0]?.toUpperCase()}${kind.slice(1)}`;
+                this.#deps.events.record(about, "Warning", "Unhealthy", `${name} probe failed: ${message}`);
+                if (kind !== "readiness") this.#kill(container.name, containerId, `failed ${kind} probe`);
+            },
+        });
+    }
+
+    get pod(): Pod {
+        return this.#pod;
+    }
+
+    get status(): PodStatus | undefined {
+        return this.#pod.status;
+    }
+
+    get record(): PodRecord | undefined {
+        return this.#record;
+    }
+
+    get runtime(): PodRuntime | undefined {
+        return this.#runtime;
+    }
+
+    /** A newer version of the pod. What Edged itself knows better, the status, is kept. */
+    update(pod: Pod): void {
+        const before = this.#pod;
+        this.#pod =
+            this.#pod.status === undefined ? pod : { ...pod, status: mergeStatus(pod.status, this.#pod.status) };
+        const shorter =
+            terminationGrace(pod) < terminationGrace(before) || before.metadata.deletionTimestamp === undefined;
+        if (pod.metadata.deletionTimestamp !== undefined && shorter) this.#hurry();
+        this.wake();
+    }
+
+    /** The API server has deleted it: end it, tell nobody. */
+    remove(): void {
+        this.#gone = true;
+        this.wake();
+    }
+
+    wake(): void {
+        if (this.#stopped || this.#released) return;
+        this.#dirty = true;
+        this.#loop ??= this.#run().finally(() => {
+            this.#loop = undefined;
+            if (this.#dirty) this.wake();
+        });
+    }
+
+    linkUp(): void {
+        this.#reporter.linkUp();
+        this.wake();
+    }
+
+    /** Leaves the containers as they are: they are adopted at the next start. */
+    async stop(): Promise<void> {
+        this.#stopped = true;
+        this.#timer?.cancel();
+        this.#prober.stop();
+        this.#reporter.stop();
+        await this.#loop;
+    }
+
+    async #run(): Promise<void> {
+        while (this.#dirty && !this.#stopped && !this.#released) {
+            this.#dirty = false;
+            this.#timer?.cancel();
+            const againMs = await this.#pass().catch((thrown: unknown) => {
+                this.#log.warn("pod could not be brought up to date, trying again", { error: thrown });
+                if (isRedgeError(thrown)) {
+                    this.#deps.events.record(podSubject(this.#pod), "Warning", "FailedSync", errorText(thrown));
+                }
+                return RETRY_MS;
+            });
+            if (!this.#stopped && !this.#released) this.#timer = this.#deps.clock.after(againMs, () => this.wake());
+        }
+    }
+
+    /** One pass; answers when to look again if nothing happens before. */
+    async #pass(): Promise<number> {
+        const choice = await this.#deps.runtimeFor(this.#pod);
+        if ("problem" in choice) return this.#withoutRuntime(choice);
+        this.#runtime = choice.runtime;
+        this.#record = await choice.runtime.get(this.uid);
+        if (this.#gone || this.#pod.metadata.deletionTimestamp !== undefined) return this.#terminate(choice.runtime);
+        if (!this.#admit()) return this.#endEarly(choice.runtime);
+        return this.#advance(choice.runtime, choice.handler);
+    }
+
+    async #advance(runtime: PodRuntime, handler: string): Promise<number> {
+        const pod = this.#pod;
+        const sandboxUp = this.#record?.sandbox?.ready === true;
+        let plan = this.#plan(!sandboxUp);
+        if (plan.finished !== undefined) return this.#finish(runtime, plan);
+        const context = this.#deps.volumeContext(this.#record?.sandbox?.ips ?? []);
+        try {
+            if (await this.#deps.volumes.prepare(pod, context)) {
+                for (const { container } of plan.views) this.#backoff.reset(container.name);
+                await runtime.volumesChanged(this.uid);
+            }
+        } catch (thrown) {
+            if (!isRedgeError(thrown)) throw thrown;
+            const message = errorText(thrown);
+            this.#deps.events.record(podSubject(pod), "Warning", "FailedMount", message);
+            this.#publish(plan);
+            return RETRY_MS;
+        }
+        if (!sandboxUp) {
+            const failed = await this.#startSandbox(runtime, handler);
+            if (failed) return RETRY_MS;
+        }
+        for (const view of plan.replace) await this.#replace(runtime, view);
+        const nextMs = await this.#startAll(runtime, handler, plan);
+        this.#record = await runtime.get(this.uid);
+        await this.#messages.collect(runtime, pod, this.#record);
+        plan = this.#plan(this.#record?.sandbox?.ready !== true);
+        this.#followProbes(plan);
+        this.#publish(plan);
+        if (plan.finished !== undefined) return 0;
+        return Math.min(nextMs, this.#deadlineMs(), RESYNC_MS);
+    }
+
+    #plan(freshSandbox: boolean): Plan {
+        const started = (name: string): boolean => this.#prober.started(name);
+        return planPod(this.#pod, viewsOf(this.#pod, this.#record), { freshSandbox, started });
+    }
+
+    async #startSandbox(runtime: PodRuntime, handler: string): Promise<boolean> {
+        try {
+            await runtime.ensureSandbox(sandboxSpec(this.#pod, handler));
+            this.#record = await runtime.get(this.uid);
+            return false;
+        } catch (thrown) {
+            if (!isRedgeError(thrown)) throw thrown;
+            const message = `Failed to create pod sandbox: ${errorText(thrown)}`;
+            this.#deps.events.record(podSubject(this.#pod), "Warning", "FailedCreatePodSandBox", message);
+            this.#publish(this.#plan(true));
+            return true;
+        }
+    }
+
+    /** Starts what is due; answers in how many milliseconds the next start is due. */
+    async #startAll(runtime: PodRuntime, handler: string, plan: Plan): Promise<number> {
+        let nextMs = Number.POSITIVE_INFINITY;
+        for (const planned of plan.start) {
+            if (this.#interrupted()) return 0;
+            nextMs = Math.min(nextMs, await this.#startOne(runtime, handler, planned));
+        }
+        return nextMs;
+    }
+
+    async #startOne(runtime: PodRuntime, handler: string, { view, exited }: PlannedStart): Promise<number> {
+        const { name } = view.container;
+        if (exited?.state.phase === "exited") {
+            this.#backoff.restore(name, exited.attempt, exited.state.finishedMs - exited.state.startedMs);
+            const waitMs = this.#backoff.remainingMs(name, exited.state.finishedMs);
+            if (waitMs > 0) {
+                this.#crashLoop(view, exited);
+                return waitMs;
+            }
+            this.#backoff.next(name);
+        }
+        const sandbox = this.#record?.sandbox;
+        if (sandbox === undefined) return RETRY_MS;
+        const answer = await startContainer(this.#deps, { pod: this.#pod, view, runtime, handler, sandbox });
+        if ("waiting" in answer) {
+            this.#waiting.set(name, answer.waiting);
+            return answer.retryMs;
+        }
+        this.#waiting.delete(name);
+        // A flow may have ended before its start returned: look again at once.
+        return answer.started.state.phase === "exited" ? 0 : Number.POSITIVE_INFINITY;
+    }
+
+    #crashLoop(view: ContainerView, exited: ContainerRecord): void {
+        const { name } = view.container;
+        const delay = this.#backoff.delayMs(name) / 1000;
+        const why = this.#messages.of(exited) ?? "";
+        const message = `back-off ${delay}s restarting failed container=${name} pod=${podName(this.#pod)}${why && `: ${why}`}`;
+        this.#waiting.set(name, { reason: "CrashLoopBackOff", message });
+        const about = containerSubject(this.#pod, view.container, view.kind);
+        this.#deps.events.record(about, "Warning", "BackOff", `Back-off restarting failed container ${name}`);
+    }
+
+    async #replace(runtime: PodRuntime, view: ContainerView): Promise<void> {
+        if (this.#record === undefined) return;
+        await stopOne(this.#deps, runtime, this.#pod, this.#record, view, graceOf(this.#pod, view.container));
+        this.#dirty = true;
+    }
+
+    #kill(name: string, containerId: string, why: string): void {
+        const view = viewsOf(this.#pod, this.#record).find(({ container }) => container.name === name);
+        if (view?.current?.id !== containerId || this.#runtime === undefined || this.#record === undefined) return;
+        const about = containerSubject(this.#pod, view.container, view.kind);
+        this.#deps.events.record(about, "Normal", "Killing", `Container ${name} ${why}, will be restarted`);
+        stopOne(this.#deps, this.#runtime, this.#pod, this.#record, view, graceOf(this.#pod, view.container)).then(
+            () => this.wake(),
+            (thrown: unknown) => this.#log.warn("container could not be stopped", { name, error: thrown }),
+        );
+    }
+
+    #followProbes(plan: Plan): void {
+        const running = plan.views.flatMap(({ container, current, kind }) =>
+            current?.state.phase === "running" && kind !== "ephemeral" ? [{ container, record: current }] : [],
+        );
+        this.#prober.follow(this.#pod, running);
+    }
+
+    #admit(): boolean {
+        if (this.#admitted) return this.#failure === undefined && this.#deadlineMs() > 0;
+        this.#admitted = true;
+        const { phase, reason, message } = this.#pod.status ?? {};
+        if (phase === "Failed" && reason !== undefined) this.#failure = { reason, message: message ?? "" };
+        else if (this.#record === undefined) this.#failure = this.#deps.admit(this.#pod);
+        if (this.#failure === undefined) return this.#deadlineMs() > 0;
+        if (phase !== "Failed") {
+            this.#deps.events.record(podSubject(this.#pod), "Warning", this.#failure.reason, this.#failure.message);
+        }
+        return false;
+    }
+
+    /** Ends a pod that must not run (any more) and keeps its record until it is deleted. */
+    async #endEarly(runtime: PodRuntime): Promise<number> {
+        if (this.#failure === undefined) {
+            this.#failure = {
+                reason: "DeadlineExceeded",
+                message: "Pod was active on the node longer than the specified deadline",
+            };
+            this.#deps.events.record(podSubject(this.#pod), "Normal", this.#failure.reason, this.#failure.message);
+        }
+        if (this.#record !== undefined) {
+            await stopPod(this.#deps, runtime, this.#pod, this.#record, terminationGrace(this.#pod));
+            this.#record = await runtime.get(this.uid);
+        }
+        this.#prober.stop();
+        this.#publish(undefined);
+        return RESYNC_MS;
+    }
+
+    async #finish(runtime: PodRuntime, plan: Plan): Promise<number> {
+        this.#prober.stop();
+        if (this.#record?.sandbox?.ready === true) {
+            await stopPod(this.#deps, runtime, this.#pod, this.#record, terminationGrace(this.#pod));
+            this.#record = await runtime.get(this.uid);
+        }
+        await this.#messages.collect(runtime, this.#pod, this.#record);
+        this.#publish(plan);
+        return RESYNC_MS;
+    }
+
+    async #terminate(runtime: PodRuntime): Promise<number> {
+        this.#prober.stop();
+        if (this.#terminal === undefined) {
+            if (this.#record !== undefined) {
+                await stopPod(this.#deps, runtime, this.#pod, this.#record, terminationGrace(this.#pod));
+                this.#record = await runtime.get(this.uid);
+                await this.#messages.collect(runtime, this.#pod, this.#record);
+            }
+            this.#terminal = this.#status(undefined, true);
+            this.#pod = { ...this.#pod, status: this.#terminal };
+        }
+        await runtime.removePod(this.uid);
+        await this.#deps.volumes.remove(this.uid);
+        return this.#release();
+    }
+
+    /** Nothing of it runs here any more: tell the cloud, then forget it. */
+    async #release(): Promise<number> {
+        if (!this.#gone && this.#terminal !== undefined) {
+            this.#reporter.set(this.#pod, this.#terminal);
+            if (!this.#reporter.upToDate) return RESYNC_MS;
+            const { namespace, name, uid } = this.#pod.metadata;
+            const options = { gracePeriodSeconds: 0, preconditions: { uid } };
+            await this.#deps.client.request(Operation.delete, formatResource(namespace, "pod", name), options);
+        }
+        this.#released = true;
+        this.#reporter.stop();
+        this.#timer?.cancel();
+        this.#deps.finished(this.uid);
+        return RESYNC_MS;
+    }
+
+    async #withoutRuntime(choice: Extract<RuntimeChoice, { problem: string }>): Promise<number> {
+        if (this.#gone || (this.#pod.metadata.deletionTimestamp !== undefined && this.#record === undefined)) {
+            if (this.#pod.status?.containerStatuses?.some(({ containerID }) => containerID) !== true) {
+                this.#terminal ??= this.#status(undefined, true);
+                return this.#release();
+            }
+        }
+        this.#deps.events.record(podSubject(this.#pod), "Warning", choice.reason, choice.problem);
+        this.#publish(undefined);
+        return RETRY_MS * 2;
+    }
+
+    #publish(plan: Plan | undefined): void {
+        const status = this.#status(plan, false);
+        this.#pod = { ...this.#pod, status };
+        this.#reporter.set(this.#pod, status);
+    }
+
+    #status(plan: Plan | undefined, terminated: boolean): PodStatus {
+        return podStatus({
+            pod: this.#pod,
+            nowMs: this.#deps.clock.nowMs(),
+            runtimeName: this.#runtime?.name ?? "",
+            plan,
+            views: plan?.views ?? viewsOf(this.#pod, this.#record),
+            sandboxReady: this.#record?.sandbox?.ready === true,
+            podIps: this.#record?.sandbox?.ips ?? [],
+            hostIps: this.#deps.hostIps(),
+            waiting: this.#waiting,
+            ready: (name) => this.#prober.ready(name),
+            started: (name) => this.#prober.started(name),
+            messages: this.#messages.all,
+            ...(this.#failure === undefined ? {} : { failure: this.#failure }),
+            terminated,
+        });
+    }
+
+    /** Milliseconds until activeDeadlineSeconds has passed; infinite without one. */
+    #deadlineMs(): number {
+        const limit = this.#pod.spec.activeDeadlineSeconds;
+        const startTime = this.#pod.status?.startTime;
+        if (limit === undefined || startTime === undefined) return Number.POSITIVE_INFINITY;
+        return Math.max(0, Date.parse(startTime) + limit * 1000 - this.#deps.clock.nowMs());
+    }
+
+    /** A stop that is under way with a long grace period is cut short. */
+    #hurry(): void {
+        const { deletionGracePeriodSeconds } = this.#pod.metadata;
+        if (this.#loop === undefined || this.#runtime === undefined || deletionGracePeriodSeconds === undefined) return;
+        for (const { id, state } of this.#record?.containers ?? []) {
+            if (state.phase !== "running") continue;
+            this.#runtime.stopContainer(id, deletionGracePeriodSeconds).catch((thrown: unknown) => {
+                this.#log.debug("container was gone before it could be stopped sooner", { id, error: thrown });
+            });
+        }
+    }
+
+    #interrupted(): boolean {
+        return this.#stopped || this.#gone || this.#pod.metadata.deletionTimestamp !== undefined;
+    }
+}
+
+/** What other writers put into the status (PodScheduled, readiness gates) with what Edged observed. */
+function mergeStatus(told: PodStatus | undefined, own: PodStatus): PodStatus {
+    const others = (told?.conditions ?? []).filter(({ type }) => !own.conditions?.some((known) => known.type === type));
+    return { ...own, conditions: [...(own.conditions ?? []), ...others] };
+}

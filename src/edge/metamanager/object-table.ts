@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import { formatResource, parseResource } from "../../envelope/resource.ts";
+import type { KubeObject } from "../../kube/types.ts";
+import type { DocumentStore, StoreOp } from "../../store/store.ts";
+
+const OBJECTS = "objects/";
+const QUARANTINE = "quarantine/";
+
+/** Why a pushed object was or was not taken. */
+export type PutOutcome = "stored" | "unchanged" | "older";
+
+/**
+ * The objects this gateway knows, by wire resource (`<namespace>/<type>/<name>`), in memory and on disk. Disk first:
+ * a change is visible only after the store has it. A record that cannot be an object is moved aside, never fatal.
+ */
+export class ObjectTable {
+    readonly #store: DocumentStore;
+    readonly #objects = new Map<string, KubeObject>();
+
+    constructor(store: DocumentStore) {
+        this.#store = store;
+    }
+
+    /** Reads everything; returns the resources whose records were unreadable and have been moved aside. */
+    async load(): Promise<readonly string[]> {
+        this.#objects.clear();
+        const bad: string[] = [];
+        const ops: StoreOp[] = [];
+        for (const { key, value } of await this.#store.scan(OBJECTS)) {
+            const resource = key.slice(OBJECTS.length);
+            const object = asObject(value);
+            if (object !== undefined && matches(resource, object)) this.#objects.set(resource, object);
+            else {
+                bad.push(resource);
+                ops.push({ op: "put", key: QUARANTINE + resource, value: value ?? null }, { op: "delete", key });
+            }
+        }
+        if (ops.length > 0) await this.#store.write(ops);
+        return bad;
+    }
+
+    get(resource: string): KubeObject | undefined {
+        return this.#objects.get(resource);
+    }
+
+    /** Objects of one type, all namespaces, in resource order. */
+    list(type?: string): readonly { readonly resource: string; readonly object: KubeObject }[] {
+        return [...this.#objects]
+            .filter(([resource]) => type === undefined || parseResource(resource)?.type === type)
+            .map(([resource, object]) => ({ resource, object }))
+            .sort((a, b) => (a.resource < b.resource ? -1 : 1));
+    }
+
+    /** Stores a pushed object unless the same incarnation is here in this or a newer version. */
+    async put(resource: string, object: KubeObject): Promise<PutOutcome> {
+        const known = this.#objects.get(resource);
+        if (known !== undefined && known.metadata.uid === object.metadata.uid) {
+            const order = compareVersions(object.metadata.resourceVersion, known.metadata.resourceVersion);
+            if (order < 0) return "older";
+            if (order === 0 && object.metadata.resourceVersion !== undefined && sameDeletion(known, object)) {
+                return "unchanged";
+            }
+        }
+        await this.replace(resource, object);
+        return "stored";
+    }
+
+    /** Stores without asking for versions. */
+    async replace(resource: string, object: KubeObject): Promise<void> {
+        await this.#store.write([{ op: "put", key: OBJECTS + resource, value: object }]);
+        this.#objects.set(resource, object);
+    }
+
+    /** Removes it, if it is that incarnation (no uid: whichever). Returns what was removed. */
+    async remove(resource: string, uid: string | undefined): Promise<KubeObject | undefined> {
+        const known = this.#objects.get(resource);
+        if (known === undefined) return undefined;
+        if (uid !== undefined && uid !== "" && known.metadata.uid !== undefined && known.metadata.uid !== uid) {
+            return undefined;
+        }
+        await this.#store.write([{ op: "delete", key: OBJECTS + resource }]);
+        this.#objects.delete(resource);
+        return known;
+    }
+}
+
+/** An object with a named metadata, or undefined. */
+export function asObject(value: unknown): KubeObject | undefined {
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return undefined;
+    const { metadata } = value as { metadata?: { name?: unknown } };
+    if (metadata === null || typeof metadata !== "object" || typeof metadata.name !== "string") return undefined;
+    return value as KubeObject;
+}
+
+/** Below zero when `a` is older. Versions that are not whole numbers cannot be compared and count as newer. */
+export function compareVersions(a: string | undefined, b: string | undefined): number {
+    if (a === b) return 0;
+    if (a === undefined || b === undefined || !/^\d+$/.test(a) || !/^\d+$/.test(b)) return 1;
+    const left = BigInt(a);
+    const right = BigInt(b);
+    return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function sameDeletion(known: KubeObject, object: KubeObject): boolean {
+    return known.metadata.deletionTimestamp === object.metadata.deletionTimestamp;
+}
+
+function matches(resource: string, object: KubeObject): boolean {
+    const parsed = parseResource(resource);
+    return parsed !== undefined && resource === formatResource(parsed.namespace, parsed.type, object.metadata.name);
+}

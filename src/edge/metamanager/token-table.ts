@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHash } from "node:crypto";
+import type { Clock } from "../../core/clock.ts";
+import type { DocumentStore, StoreOp } from "../../store/store.ts";
+
+const TOKENS = "tokens/";
+
+interface TokenRecord {
+    readonly issuedMs: number;
+    readonly expiresMs: number;
+    /** The whole TokenRequest as the cloud answered it. */
+    readonly answer: unknown;
+}
+
+/**
+ * Service account tokens that the cloud issued. A token is renewed after 80 % of its life or a day, as the kubelet
+ * does; but while the cloud cannot be asked the old one is kept, so that a pod starts after a reboot without a link.
+ */
+export class TokenTable {
+    readonly #store: DocumentStore;
+    readonly #clock: Clock;
+    readonly #tokens = new Map<string, TokenRecord>();
+
+    constructor(store: DocumentStore, clock: Clock) {
+        this.#store = store;
+        this.#clock = clock;
+    }
+
+    async load(): Promise<void> {
+        const oldestMs = this.#clock.nowMs() - 400 * 24 * 3600 * 1000;
+        const stale: StoreOp[] = [];
+        for (const { key, value } of await this.#store.scan<TokenRecord>(TOKENS)) {
+            if (typeof value?.issuedMs === "number" && value.issuedMs > oldestMs) {
+                this.#tokens.set(key.slice(TOKENS.length), value);
+            } else stale.push({ op: "delete", key });
+        }
+        if (stale.length > 0) await this.#store.write(stale);
+    }
+
+    /** The kept answer to this request; `offline` gives it even when it is due for renewal. */
+    get(resource: string, request: unknown, offline: boolean): unknown {
+        const record = this.#tokens.get(keyOf(resource, request));
+        if (record === undefined) return undefined;
+        const lifeMs = Math.min((record.expiresMs - record.issuedMs) * 0.8, 24 * 3600 * 1000);
+        const due = this.#clock.nowMs() > record.issuedMs + lifeMs;
+        return due && !offline ? undefined : record.answer;
+    }
+
+    async put(resource: string, request: unknown, answer: unknown): Promise<void> {
+        const status = (answer as { status?: { token?: unknown; expirationTimestamp?: unknown } } | null)?.status;
+        if (typeof status?.token !== "string" || status.token === "") return;
+        const expiresMs = Date.parse(String(status.expirationTimestamp));
+        const issuedMs = this.#clock.nowMs();
+        const record = { issuedMs, expiresMs: Number.isNaN(expiresMs) ? issuedMs + 3600_000 : expiresMs, answer };
+        const key = keyOf(resource, request);
+        await this.#store.write([{ op: "put", key: TOKENS + key, value: record }]);
+        this.#tokens.set(key, record);
+    }
+}
+
+/** Same account, audiences, life and bound object: same token. */
+function keyOf(resource: string, request: unknown): string {
+    const spec = (request as { spec?: unknown } | null)?.spec ?? {};
+    return `${resource}/${createHash("sha256").update(JSON.stringify(spec)).digest("hex").slice(0, 24)}`;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { FlowHost, FlowHostListener, FlowUnit } from "../../../src/edge/edged/index.ts";
+
+/** A flow host in memory: remembers what it was told to run. */
+export class FakeFlowHost implements FlowHost {
+    readonly handler = "node-red";
+    readonly units = new Map<string, FlowUnit>();
+    readonly deploys: FlowUnit[] = [];
+    listener: FlowHostListener | undefined;
+    down: string | undefined;
+
+    async start(listener: FlowHostListener): Promise<void> {
+        this.listener = listener;
+    }
+
+    async stop(): Promise<void> {
+        this.units.clear();
+    }
+
+    problem(): string | undefined {
+        return this.down;
+    }
+
+    version(): string {
+        return "5.0.7";
+    }
+
+    async deploy(unit: FlowUnit): Promise<void> {
+        this.units.set(unit.id, unit);
+        this.deploys.push(unit);
+    }
+
+    async remove(unitId: string): Promise<void> {
+        this.units.delete(unitId);
+    }
+
+    async list(): Promise<readonly string[]> {
+        return [...this.units.keys()];
+    }
+
+    async usage(): Promise<undefined> {
+        return undefined;
+    }
+}
