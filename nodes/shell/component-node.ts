@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { sleep } from "../../src/core/clock.ts";
-import type { WireComponent } from "../../src/core/component.ts";
+import type { Component, ComponentState } from "../../src/core/component.ts";
 import { errorText } from "../../src/core/errors/redge-error.ts";
 import type { Envelope } from "../../src/envelope/envelope.ts";
 import { within } from "./bounded.ts";
@@ -11,8 +11,30 @@ import type { Done, Message, NodeDef, NodeRed, RedNode } from "./red.ts";
 import { NodeShell } from "./shell.ts";
 import { toEnvelope, toMessage } from "./wire.ts";
 
+/** A WireComponent of any outputs and events, as far as the shell needs to know it. */
+export interface Wired extends Component {
+    readonly outputs: readonly string[];
+    receive(envelope: Envelope): Promise<void>;
+    on(event: "output", listener: (output: string, envelope: Envelope) => void): () => void;
+    on(event: "state", listener: (state: ComponentState) => void): () => void;
+    clear(): void;
+}
+
 /** Makes the node's component: reads its configuration, loads what it needs, takes its parts from config nodes. */
-export type Build<Output extends string> = (shell: NodeShell) => Promise<WireComponent<Output>>;
+export type Build<C> = (shell: NodeShell) => Promise<C>;
+
+/** For components that also talk with nodes of others, which know nothing of envelopes: messages without a route. */
+export interface PlainWires<C> {
+    /** Ports behind the component's own outputs, in order. */
+    readonly outputs: readonly string[];
+    readonly take: (component: C, message: Message) => void | Promise<void>;
+    readonly listen: (component: C, send: (output: string, message: Message) => void) => void;
+}
+
+export interface ComponentOptions<C> {
+    readonly migrations?: readonly Migration[];
+    readonly plain?: PlainWires<C>;
+}
 
 const FIRST_RETRY_MS = 2_000;
 const LAST_RETRY_MS = 60_000;
@@ -21,32 +43,34 @@ const START_SETTLES_MS = 1_000;
 const STOP_MS = 2_500;
 
 /** Puts a component behind a Node-RED node: input, outputs, status, errors, close. */
-export function attachComponent<Output extends string>(
+export function attachComponent<C extends Wired>(
     red: NodeRed,
     node: RedNode,
     def: NodeDef,
-    build: Build<Output>,
-    migrations: readonly Migration[] = [],
+    build: Build<C>,
+    { migrations, plain }: ComponentOptions<C> = {},
 ): void {
-    const runner = new ComponentRunner(new NodeShell(red, node, def, migrations), build);
+    const runner = new ComponentRunner(new NodeShell(red, node, def, migrations), build, plain);
     // Node-RED ignores the promise of a handler: each of these ends in its own catch.
     node.on("input", (message, _send, done) => void runner.take(message, done));
     node.on("close", (_removed, done) => void runner.stop().finally(done));
     void runner.run();
 }
 
-class ComponentRunner<Output extends string> {
+class ComponentRunner<C extends Wired> {
     readonly #shell: NodeShell;
-    readonly #build: Build<Output>;
+    readonly #build: Build<C>;
+    readonly #plain: PlainWires<C> | undefined;
     readonly #stopping = new AbortController();
     /** Messages inside the component, by message id, so that what it answers keeps their other properties. */
     readonly #inside = new Map<string, Message>();
-    #component: WireComponent<Output> | undefined;
-    #ready: Promise<WireComponent<Output>>;
+    #component: C | undefined;
+    #ready: Promise<C>;
 
-    constructor(shell: NodeShell, build: Build<Output>) {
+    constructor(shell: NodeShell, build: Build<C>, plain: PlainWires<C> | undefined) {
         this.#shell = shell;
         this.#build = build;
+        this.#plain = plain;
         this.#ready = flowsStarted(shell.red.events).then(() => this.#attempt());
     }
 
@@ -74,11 +98,15 @@ class ComponentRunner<Output extends string> {
     async take(message: Message, done: Done): Promise<void> {
         let id: string | undefined;
         try {
-            const envelope = toEnvelope(message, this.#shell.ports.clock.nowMs());
-            const component = await this.#ready;
-            id = envelope.header.msg_id;
-            this.#inside.set(id, message);
-            await component.receive(envelope);
+            if (this.#plain !== undefined && message["route"] === undefined) {
+                await this.#plain.take(await this.#ready, message);
+            } else {
+                const envelope = toEnvelope(message, this.#shell.ports.clock.nowMs());
+                const component = await this.#ready;
+                id = envelope.header.msg_id;
+                this.#inside.set(id, message);
+                await component.receive(envelope);
+            }
         } catch (thrown) {
             done(toError(thrown));
             return;
@@ -107,7 +135,7 @@ class ComponentRunner<Output extends string> {
         this.#shell.status.close();
     }
 
-    async #attempt(): Promise<WireComponent<Output>> {
+    async #attempt(): Promise<C> {
         if (this.#stopping.signal.aborted) throw new Error("The node is closing");
         this.#shell.status.announce({ level: "connecting", text: "starting" });
         const component = await this.#build(this.#shell);
@@ -116,17 +144,24 @@ class ComponentRunner<Output extends string> {
         await this.#component?.stop();
         this.#component?.clear();
         this.#component = component;
-        component.on("output", (output, envelope) => this.#send(component.outputs.indexOf(output), envelope));
+        component.on("output", (output, envelope) => this.#sendEnvelope(output, envelope));
         component.on("state", (state) => this.#shell.status.show(state));
+        this.#plain?.listen(component, (output, message) => this.#send(output, message));
         await component.start();
         return component;
     }
 
-    #send(port: number, envelope: Envelope): void {
+    #sendEnvelope(output: string, envelope: Envelope): void {
         const { msg_id, parent_msg_id } = envelope.header;
         const about = this.#inside.get(parent_msg_id ?? msg_id) ?? this.#inside.get(msg_id);
-        const message = toMessage(envelope, () => this.#shell.red.util.generateId(), about);
-        const count = this.#component?.outputs.length ?? port + 1;
-        this.#shell.node.send(Array.from({ length: count }, (_, index) => (index === port ? message : null)));
+        this.#send(
+            output,
+            toMessage(envelope, () => this.#shell.red.util.generateId(), about),
+        );
+    }
+
+    #send(output: string, message: Message): void {
+        const ports = [...(this.#component?.outputs ?? []), ...(this.#plain?.outputs ?? [])];
+        this.#shell.node.send(ports.map((name) => (name === output ? message : null)));
     }
 }

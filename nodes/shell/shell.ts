@@ -41,6 +41,8 @@ export async function openParts<T>(red: NodeRed, kind: PartKind<T>): Promise<T[]
     return values.filter((value) => value !== undefined);
 }
 
+const TEXT: ConfigSchema = { type: "object", properties: { text: { type: "string" } } };
+
 /** What a node's composition root works with. */
 export class NodeShell {
     readonly red: NodeRed;
@@ -84,6 +86,11 @@ export class NodeShell {
         const value = await part.acquire(this.node);
         kind.check?.(value);
         return value;
+    }
+
+    /** A field of the node's form; absent when it is blank or names a variable that nothing defines. */
+    text(field: string): string | undefined {
+        return parseConfig<{ text?: string }>(TEXT, { text: this.def[field] }).text;
     }
 
     /** Where this runtime keeps Redge's files: the given folder, else `redge` in Node-RED's user directory. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { integer } from "../../shell/editor/fields.ts";
 
 RED.nodes.registerType("kubeedge-edged", {
     category: "KubeEdge edge",
@@ -12,6 +13,10 @@ RED.nodes.registerType("kubeedge-edged", {
         identity: { value: "", type: "kubeedge-identity", required: true },
         store: { value: "", type: "kubeedge-store", required: true },
         runtime: { value: "", type: "kubeedge-container-runtime", required: true },
+        labels: { value: "" },
+        taints: { value: "" },
+        maxPods: { value: "", validate: integer(1, 1000) },
+        folder: { value: "" },
     },
     label() {
         return this.name || "edged";
