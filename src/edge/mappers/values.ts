@@ -58,7 +58,7 @@ export function formatValue(value: unknown): string {
 
 /** A FLOAT's shortest decimal that still maps to the same 32-bit number: 0.1 instead of 0.10000000149011612. */
 export function roundFloat32(value: number): number {
-    if (!Number.isFinite(value)) return value;
+    if (!Number.isFinite(value) || value === 0) return value;
     const wanted = Math.fround(value);
     for (let digits = 6; digits <= 9; digits += 1) {
         const candidate = Number(wanted.toPrecision(digits));

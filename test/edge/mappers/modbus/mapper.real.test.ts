@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+import { afterEach, expect, test } from "vitest";
+import { systemClock } from "../../../../src/core/clock.ts";
+import { parseConfig } from "../../../../src/core/config.ts";
+import { silentLogger } from "../../../../src/core/log.ts";
+import { noMetrics } from "../../../../src/core/metrics.ts";
+import type { DeviceInstance } from "../../../../src/edge/mappers/device-instance.ts";
+import {
+    ModbusMapper,
+    type ModbusMapperConfig,
+    modbusMapperConfig,
+} from "../../../../src/edge/mappers/modbus/index.ts";
+import { deviceResource, type MapperReport, WRITE } from "../../../../src/edge/mappers/wire.ts";
+import { newEnvelope } from "../../../../src/envelope/envelope.ts";
+import { eventually } from "../../../support/eventually.ts";
+import { describeWith } from "../../../support/requires.ts";
+import { modbusDevice } from "./devices.ts";
+import { pymodbusPart, startPymodbus } from "./pymodbus.ts";
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+interface Seen {
+    readonly atMs: number;
+    readonly device: string;
+    readonly report: MapperReport;
+}
+
+async function startMapper(lanes = 0) {
+    const mapper = new ModbusMapper(parseConfig<ModbusMapperConfig>(modbusMapperConfig, { lanes }), {
+        clock: systemClock,
+        log: silentLogger,
+        metrics: noMetrics,
+        random: Math.random,
+    });
+    const seen: Seen[] = [];
+    mapper.on("output", (_output, { route, content }) => {
+        if (route.operation === "upload") {
+            seen.push({ atMs: performance.now(), device: route.resource, report: content as MapperReport });
+        }
+    });
+    await mapper.start();
+    cleanups.push(() => mapper.stop());
+    return {
+        seen,
+        put: (instance: DeviceInstance) =>
+            mapper.receive(
+                newEnvelope({
+                    route: { source: "twin", operation: "update", resource: deviceResource(instance.id) },
+                    content: { device: {}, model: {}, instance },
+                }),
+            ),
+        write: (device: string, property: string, value: unknown) =>
+            mapper.receive(
+                newEnvelope({
+                    route: { source: "twin", operation: WRITE, resource: deviceResource(device) },
+                    content: { id: `w-${property}`, property, value },
+                }),
+            ),
+        latest: (device: string) =>
+            Object.assign(
+                {},
+                ...seen.filter((one) => one.device === deviceResource(device)).map(({ report }) => report.reported),
+            ) as NonNullable<MapperReport["reported"]>,
+    };
+}
+
+async function peer(units: string, port?: number) {
+    const server = await startPymodbus(units, port);
+    cleanups.push(() => server.stop());
+    return server;
+}
+
+describeWith([pymodbusPart], "the Modbus mapper against python3-pymodbus", () => {
+    test("every register type and width is read, written and read back", async () => {
+        const server = await peer("3");
+        const mapper = await startMapper();
+        const visitors = {
+            coil: { type: "BOOLEAN", visitor: { register: "CoilRegister", offset: 3 } },
+            coils: { visitor: { register: "CoilRegister", offset: 20, limit: 4 } },
+            discrete: { type: "BOOLEAN", visitor: { register: "DiscreteInputRegister", offset: 1 } },
+            input: { visitor: { register: "InputRegister", offset: 7 } },
+            holding: { visitor: { offset: 5 } },
+            scaled: { type: "FLOAT", visitor: { offset: 6, scale: 0.1 } },
+            signed: { visitor: { offset: 7, dataType: "int16" } },
+            long: { visitor: { offset: 10, limit: 2, isRegisterSwap: true } },
+            single: { type: "FLOAT", visitor: { offset: 20, limit: 2, isSwap: true } },
+            double: { type: "DOUBLE", visitor: { offset: 30, limit: 4 } },
+            text: { type: "STRING", visitor: { offset: 50, limit: 4 } },
+        } as const;
+        await mapper.put(modbusDevice("all", { ip: "127.0.0.1", port: String(server.port), slaveID: 3 }, visitors));
+        await eventually(() =>
+            expect(Object.keys(mapper.latest("default/all")).sort()).toEqual(Object.keys(visitors).sort()),
+        );
+        expect(mapper.latest("default/all")).toMatchObject({
+            coil: { value: true },
+            coils: { value: 9 },
+            discrete: { value: false },
+            input: { value: 1007 },
+            holding: { value: 3 * 256 + 5 },
+            scaled: { value: 77.4 },
+        });
+        const values = {
+            coil: false,
+            coils: 6,
+            holding: 60_000,
+            scaled: 12.3,
+            signed: -5,
+            long: 4_000_000_001,
+            single: 21.7,
+            double: Math.PI,
+            text: "Grüße",
+        };
+        for (const [property, value] of Object.entries(values)) await mapper.write("default/all", property, value);
+        await eventually(() => {
+            for (const [property, value] of Object.entries(values)) {
+                expect(mapper.latest("default/all")[property]).toMatchObject({ value });
+            }
+        });
+        expect(await server.get(3, 1, 20, 4)).toEqual([0, 1, 1, 0]);
+        expect(await server.get(3, 3, 5, 3)).toEqual([60_000, 123, 0xfffb]);
+        expect(await server.get(3, 3, 10, 2)).toEqual([4_000_000_001 & 0xffff, 4_000_000_001 >>> 16]);
+        const written = mapper.seen.flatMap(({ report }) => Object.keys(report.written ?? {}));
+        expect(written.sort()).toEqual(Object.keys(values).sort());
+    });
+
+    test("a register that is not there spoils neither its neighbours nor its device", async () => {
+        const server = await peer("1");
+        const mapper = await startMapper();
+        await mapper.put(
+            modbusDevice(
+                "edge",
+                { ip: "127.0.0.1", port: server.port, slaveID: 1 },
+                {
+                    last: { visitor: { offset: 199 } },
+                    beyond: { visitor: { offset: 200 } },
+                },
+            ),
+        );
+        await eventually(() =>
+            expect(mapper.latest("default/edge")).toMatchObject({ last: { value: 455 }, beyond: { quality: "bad" } }),
+        );
+    });
+
+    test("200 slaves of which 50 are dead: the living ones keep their cycle", async () => {
+        const server = await peer("1-150");
+        const mapper = await startMapper();
+        const cycleMs = 500;
+        for (let unit = 1; unit <= 200; unit += 1) {
+            await mapper.put(
+                modbusDevice(
+                    `u${unit}`,
+                    { ip: "127.0.0.1", port: server.port, slaveID: unit, timeout: 300 },
+                    {
+                        value: { visitor: { offset: 5 }, collectCycle: cycleMs },
+                    },
+                ),
+            );
+        }
+        await eventually(() => expect(mapper.seen.filter(({ report }) => report.state === "offline")).toHaveLength(50));
+        const fromMs = performance.now();
+        const spanMs = 5000;
+        await eventually(() => expect(performance.now() - fromMs).toBeGreaterThan(spanMs), spanMs * 2);
+        const gapsMs: number[] = [];
+        for (let unit = 1; unit <= 150; unit += 1) {
+            const device = deviceResource(`default/u${unit}`);
+            const times = mapper.seen
+                .filter((one) => one.device === device && one.atMs >= fromMs && one.report.reported !== undefined)
+                .map(({ atMs }) => atMs);
+            expect(times.length).toBeGreaterThanOrEqual(Math.floor(spanMs / cycleMs) - 1);
+            for (const [index, atMs] of times.entries()) if (index > 0) gapsMs.push(atMs - (times[index - 1] ?? atMs));
+        }
+        gapsMs.sort((a, b) => a - b);
+        const p99 = gapsMs[Math.floor(gapsMs.length * 0.99)] ?? 0;
+        console.log(
+            `150 living of 200 slaves, cycle ${cycleMs} ms: median ${gapsMs[gapsMs.length >> 1]?.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms, longest ${gapsMs.at(-1)?.toFixed(0)} ms`,
+        );
+        expect(p99).toBeLessThan(cycleMs * 1.5);
+    });
+
+    test("a server that goes away and comes back: offline, then online, and the desired value is set then", async () => {
+        const first = await peer("1");
+        const mapper = await startMapper();
+        await mapper.put(
+            modbusDevice(
+                "d",
+                { ip: "127.0.0.1", port: first.port, slaveID: 1 },
+                { value: { visitor: { offset: 5 }, collectCycle: 200 } },
+            ),
+        );
+        const states = () => mapper.seen.flatMap(({ report }) => report.state ?? []);
+        await eventually(() => expect(states()).toEqual(["online"]));
+        await first.stop();
+        await mapper.write("default/d", "value", 77);
+        await eventually(() => expect(states()).toEqual(["online", "offline"]));
+        const second = await peer("1", first.port);
+        await eventually(() => expect(states()).toEqual(["online", "offline", "online"]));
+        await eventually(async () => expect(await second.get(1, 3, 5, 1)).toEqual([77]));
+    });
+});
