@@ -9,6 +9,7 @@ import { kubeErrors } from "./areas/kube.ts";
 import { linkErrors } from "./areas/link.ts";
 import { nodeErrors } from "./areas/nodes.ts";
 import { storeErrors } from "./areas/store.ts";
+import { streamErrors } from "./areas/stream.ts";
 
 /** One documented error. `{name}` places are filled from RedgeError's details. */
 export interface ErrorEntry {
@@ -35,6 +36,7 @@ export const catalogue = {
     ...linkErrors,
     ...nodeErrors,
     ...storeErrors,
+    ...streamErrors,
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

@@ -42,6 +42,11 @@ export class TestPki {
         return this.#pair(`system:node:${nodeName}`, "clientAuth", validity);
     }
 
+    /** Any client's, by its common name. */
+    client(commonName: string): TlsMaterial {
+        return this.#pair(commonName, "clientAuth", {});
+    }
+
     edgeIdentity(nodeName: string, material: TlsMaterial = this.node(nodeName)): EdgeIdentity {
         return { nodeName, tls: async () => material, onRenewed: () => () => {} };
     }

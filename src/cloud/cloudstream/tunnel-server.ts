@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { IncomingMessage } from "node:http";
+import type { Server } from "node:https";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { type WebSocket, WebSocketServer } from "ws";
+import type { Ports } from "../../core/component.ts";
+import type { TlsMaterial } from "../../link/identity/ports.ts";
+import { readCertificate } from "../../link/identity/x509.ts";
+import { MAX_MESSAGE_BYTES, TUNNEL_HEADER, TUNNEL_PATH } from "../../link/tunnel/message.ts";
+import { Tunnel } from "../../link/tunnel/tunnel.ts";
+import type { CloudStreamConfig } from "./config.ts";
+import { listen, portOf, shut } from "./listen.ts";
+
+/** Room each end grants for one connection: enough for a fast line of 20 ms at 100 Mbit/s. */
+const WINDOW_BYTES = 256 * 1024;
+/** An edge pings every 5 s; without a word for this long it is gone. */
+const SILENCE_MS = 30_000;
+/** Suites that KubeEdge asks for on this port, beside those of TLS 1.3. */
+const CIPHERS =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256";
+
+interface Session {
+    readonly tunnel: Tunnel;
+    /** What the node calls its own address; metrics requests name it. */
+    readonly address: string;
+}
+
+/** The port that edges dial: mutual TLS, one tunnel a node (wire protocol, section 7.1). */
+export class TunnelServer {
+    readonly #config: CloudStreamConfig;
+    readonly #ports: Ports;
+    readonly #changed: () => void;
+    readonly #sessions = new Map<string, Session>();
+    readonly #upgrader = new WebSocketServer({
+        noServer: true,
+        clientTracking: false,
+        perMessageDeflate: false,
+        // Tunnel data is binary in text messages, as KubeEdge sends it.
+        skipUTF8Validation: true,
+        maxPayload: MAX_MESSAGE_BYTES + 32,
+    });
+    #server: Server | undefined;
+
+    constructor(config: CloudStreamConfig, ports: Ports, changed: () => void) {
+        this.#config = config;
+        this.#ports = ports;
+        this.#changed = changed;
+        this.#upgrader.on("headers", (headers, request) => {
+            if (windowOf(request) !== undefined) headers.push(`${TUNNEL_HEADER}: ${WINDOW_BYTES}`);
+        });
+    }
+
+    /** @throws REDGE_STREAM_LISTEN */
+    async start(material: TlsMaterial): Promise<void> {
+        const options = { ...tlsOptions(material), requestCert: true, rejectUnauthorized: true };
+        const { tunnelHost, tunnelPort } = this.#config;
+        this.#server = await listen(options, tunnelHost, tunnelPort, this.#ports.log);
+        this.#server.on("request", (_request, response) => response.writeHead(404).end());
+        this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+    }
+
+    async stop(): Promise<void> {
+        for (const { tunnel } of [...this.#sessions.values()]) tunnel.close("CloudStream is stopping");
+        await shut(this.#server);
+    }
+
+    renew(material: TlsMaterial): void {
+        this.#server?.setSecureContext(tlsOptions(material));
+    }
+
+    get port(): number {
+        return portOf(this.#server);
+    }
+
+    get nodes(): readonly string[] {
+        return [...this.#sessions.keys()];
+    }
+
+    tunnelOf(node: string): Tunnel | undefined {
+        return this.#sessions.get(node)?.tunnel;
+    }
+
+    /** The one node that says it has this address; undefined where several do (sites may use the same networks). */
+    nodeAt(address: string): string | undefined {
+        const found = [...this.#sessions].filter(([, session]) => session.address === address);
+        return found.length === 1 ? found[0]?.[0] : undefined;
+    }
+
+    #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+        const node = String(request.headers["sessionhostnameoverride"] ?? "");
+        const objection = this.#objection(request, node);
+        if (objection !== undefined) {
+            this.#ports.log.warn("a tunnel was refused", {
+                node,
+                from: request.socket.remoteAddress,
+                reason: objection,
+            });
+            socket.end(`HTTP/1.1 403 Forbidden\r\nContent-Length: ${objection.length}\r\n\r\n${objection}`);
+            return;
+        }
+        this.#upgrader.handleUpgrade(request, socket, head, (opened) => this.#open(node, request, opened));
+    }
+
+    #objection(request: IncomingMessage, node: string): string | undefined {
+        if (request.url?.split("?")[0] !== TUNNEL_PATH) return "there is nothing at this path";
+        if (node === "") return "SessionHostNameOverride is missing";
+        if (this.#config.authorization === "kubeedge") return undefined;
+        const certificate = (request.socket as TLSSocket).getPeerX509Certificate();
+        const subject = certificate === undefined ? undefined : readCertificate(certificate.raw);
+        const isOwn = subject?.commonName === `system:node:${node}` && subject.organizations.includes("system:nodes");
+        return isOwn ? undefined : "the certificate is another node's";
+    }
+
+    #open(node: string, request: IncomingMessage, socket: WebSocket): void {
+        const { clock, log } = this.#ports;
+        const windowBytes = windowOf(request);
+        const tunnel = new Tunnel(socket, { clock, windowBytes });
+        const address = String(request.headers["sessioninternalip"] ?? request.socket.remoteAddress);
+        const before = this.#sessions.get(node);
+        this.#sessions.set(node, { tunnel, address });
+        before?.tunnel.close("the node has opened another tunnel");
+        tunnel.on("closed", (reason) => {
+            if (this.#sessions.get(node)?.tunnel === tunnel) this.#sessions.delete(node);
+            log.debug("tunnel closed", { node, reason });
+            this.#changed();
+        });
+        // The cloud opens connections, the edge does not.
+        tunnel.on("connect", (_type, _data, stream) => void stream.destroy());
+        this.#watch(tunnel, socket);
+        log.debug("tunnel opened", { node, address, windows: windowBytes !== undefined });
+        this.#changed();
+    }
+
+    /** Closes the tunnel of an edge that has fallen silent. */
+    #watch(tunnel: Tunnel, socket: WebSocket): void {
+        let isHeard = true;
+        const heard = (): void => {
+            isHeard = true;
+        };
+        socket.on("ping", heard);
+        socket.on("message", heard);
+        const look = (): void => {
+            // While it is held back nothing can be heard of it.
+            if (!isHeard && !socket.isPaused) tunnel.close("nothing was heard of the node");
+            isHeard = false;
+            timer = this.#ports.clock.after(SILENCE_MS, look);
+        };
+        let timer = this.#ports.clock.after(SILENCE_MS, look);
+        tunnel.on("closed", () => timer.cancel());
+    }
+}
+
+function windowOf(request: IncomingMessage): number | undefined {
+    const value = Number(request.headers[TUNNEL_HEADER]);
+    // Both ends use the same number: the smaller one would do, but there is one version of this so far.
+    return value === WINDOW_BYTES ? value : undefined;
+}
+
+function tlsOptions({ certPem, keyPem, caPem }: TlsMaterial) {
+    return { cert: certPem, key: keyPem, ca: caPem, ciphers: CIPHERS };
+}
