@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ModbusRTU } from "modbus-serial/ModbusRTU";
-import { errorText } from "../../../core/errors/redge-error.ts";
 import { failureOf } from "./failures.ts";
 import { isRead, type LineAddress, type LineTransport, type ModbusRequest, type ModbusResult } from "./protocol.ts";
 
@@ -28,7 +27,7 @@ export class DirectTransport implements LineTransport {
             client.setTimeout(timeoutMs);
             return { ok: true, values: await send(client, request) };
         } catch (thrown) {
-            const failure = failureOf(errorText(thrown), thrown);
+            const failure = failureOf(thrown);
             if (failure.kind === "connection") this.#drop();
             return failure;
         }

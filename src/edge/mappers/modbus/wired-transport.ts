@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock, Timer } from "../../../core/clock.ts";
-import { field, text } from "../fields.ts";
+import { text } from "../fields.ts";
 import { failureOf } from "./failures.ts";
 import { isRead, type LineAddress, type LineTransport, type ModbusRequest, type ModbusResult } from "./protocol.ts";
 
@@ -71,8 +71,7 @@ export class WiredTransport implements LineTransport {
         const pending = this.#pending.get(id);
         const known = this.#strikes.has(id);
         const error = message["error"];
-        const result =
-            error === undefined ? undefined : failureOf(text(field(error, "message")) ?? String(error), error);
+        const result = error === undefined ? undefined : failureOf(error);
         if (known && result?.kind === "timeout") this.#struck(id);
         else this.#strikes.delete(id);
         if (result?.kind === "connection") this.#connectAgain();
