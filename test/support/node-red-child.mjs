@@ -20,7 +20,7 @@ RED.init(server, {
     logging: {
         ipc: {
             level: "warn",
-            handler: () => (line) => process.send?.({ event: "log", level: line.level, text: text(line.msg) }),
+            handler: () => (line) => tell({ event: "log", level: line.level, text: text(line.msg) }),
         },
     },
     ...settings,
@@ -28,13 +28,13 @@ RED.init(server, {
 app.use("/api", RED.httpNode);
 app.use("/", RED.httpAdmin);
 
-RED.events.on("flows:started", () => process.send?.({ event: "flows:started" }));
-RED.events.on("node-status", ({ id, status }) => process.send?.({ event: "status", id, status }));
+RED.events.on("flows:started", () => tell({ event: "flows:started" }));
+RED.events.on("node-status", ({ id, status }) => tell({ event: "status", id, status }));
 RED.events.on("runtime-event", ({ id, payload }) => {
-    if (payload?.error === "missing-types") process.send?.({ event: "missing-types", types: payload.types, id });
+    if (payload?.error === "missing-types") tell({ event: "missing-types", types: payload.types, id });
 });
 server.listen(0, "127.0.0.1", async () => {
-    process.send?.({ event: "listening", port: server.address().port });
+    tell({ event: "listening", port: server.address().port });
     await RED.start();
 });
 process.once("disconnect", async () => {
@@ -48,4 +48,8 @@ function text(message) {
     return typeof message === "object" && message !== null
         ? (message.message ?? JSON.stringify(message))
         : String(message);
+}
+
+function tell(happening) {
+    if (process.connected) process.send(happening);
 }
