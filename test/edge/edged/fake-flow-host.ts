@@ -34,10 +34,6 @@ export class FakeFlowHost implements FlowHost {
         this.units.delete(unitId);
     }
 
-    async list(): Promise<readonly string[]> {
-        return [...this.units.keys()];
-    }
-
     async usage(): Promise<undefined> {
         return undefined;
     }

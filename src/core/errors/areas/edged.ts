@@ -72,6 +72,16 @@ export const edgedErrors = {
         cause: "The palette modules that bring these nodes are not installed.",
         remedy: "Install the modules on the gateway, or list them in the pod's annotation edge.redge.io/modules.",
     },
+    REDGE_FLOW_FAILED: {
+        message: "The flow could not be started: {reason}",
+        cause: "A node of the flow failed while it was being made, or Node-RED refused the deploy.",
+        remedy: "Look at the pod's log, mend the flow and update its ConfigMap; it is deployed again by itself.",
+    },
+    REDGE_FLOW_MODULE: {
+        message: "The palette module {module} could not be installed: {reason}",
+        cause: "The pod's annotation edge.redge.io/modules lists it, and the npm registry did not give it.",
+        remedy: "Check the name and the version, or install the module on the gateway beforehand.",
+    },
     REDGE_FLOW_HOST_UNAVAILABLE: {
         message: "Node-RED cannot run pod flows here: {reason}",
         cause: "The gateway's own Node-RED can be used only in the Redge distribution or with an Admin API token.",

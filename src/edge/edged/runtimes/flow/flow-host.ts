@@ -40,7 +40,8 @@ export interface FlowHostListener {
 /** Something that runs flows: the gateway's own Node-RED, or Node-RED processes of the pods' own. */
 export interface FlowHost {
     readonly handler: "node-red" | "node-red-isolated";
-    start(listener: FlowHostListener): Promise<void>;
+    /** `expected`: units that ran before; what is left of them is kept until they are deployed or removed. */
+    start(listener: FlowHostListener, expected: readonly string[]): Promise<void>;
     stop(): Promise<void>;
     /** Undefined when it can run flows, else why not. */
     problem(): string | undefined;
@@ -53,8 +54,6 @@ export interface FlowHost {
     deploy(unit: FlowUnit): Promise<void>;
     /** Idempotent. */
     remove(unitId: string): Promise<void>;
-    /** Units that are running. */
-    list(): Promise<readonly string[]>;
     /** CPU time since its start and memory now; undefined where it cannot be told apart. */
     usage(unitId: string): Promise<{ readonly cpuNanoseconds: number; readonly memoryBytes: number } | undefined>;
 }

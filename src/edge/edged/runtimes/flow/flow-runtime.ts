@@ -25,7 +25,7 @@ import type {
     SandboxSpec,
 } from "../runtime.ts";
 import { readFlowFiles } from "./flow-files.ts";
-import type { FlowHost, FlowUnit } from "./flow-host.ts";
+import type { FlowHost, FlowHostListener, FlowUnit } from "./flow-host.ts";
 import { FlowLogWriter } from "./flow-log.ts";
 import { FlowRecords, toPodRecord } from "./flow-records.ts";
 
@@ -66,12 +66,15 @@ export class FlowRuntime implements PodRuntime {
 
     async start(): Promise<void> {
         await this.#records.load();
-        await this.#ports.host.start({
+        const listener: FlowHostListener = {
             log: (unitId, stream, text) => this.#logOf(unitId)?.write(stream, text),
             ended: (unitId, exitCode, reason, message) => this.#ended(unitId, exitCode, reason, message),
             status: () => {},
             changed: () => this.#tell(undefined),
-        });
+        };
+        const ran = this.#records.all().flatMap(({ containers }) => containers);
+        const expected = ran.filter(({ state }) => state.phase === "created").map(({ id }) => id);
+        await this.#ports.host.start(listener, expected);
     }
 
     async stop(): Promise<void> {
