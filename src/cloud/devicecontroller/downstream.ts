@@ -18,7 +18,8 @@ type Change = "insert" | "update" | "delete";
 /** What a connected node was given. */
 interface Given {
     readonly devices: Set<DeviceKey>;
-    readonly models: Set<DeviceKey>;
+    /** As they were given: a model that is deleted before its last device is still to be taken away. */
+    readonly models: Map<DeviceKey, KubeObject>;
 }
 
 /**
@@ -54,7 +55,7 @@ export class Downstream {
     }
 
     connect(node: string): void {
-        this.#connected.set(node, { devices: new Set(), models: new Set() });
+        this.#connected.set(node, { devices: new Set(), models: new Map() });
         const devices = this.devicesOf(node);
         if (devices.length > 0) this.#membership(node, devices, []);
         const uids: string[] = [];
@@ -107,7 +108,9 @@ export class Downstream {
         if (previous !== undefined && sameButStatus(model, previous)) return;
         const key = keyOf(model);
         for (const [node, given] of this.#connected) {
-            if (given.models.has(key)) this.#push(node, "update", "devicemodel", model);
+            if (!given.models.has(key)) continue;
+            given.models.set(key, model);
+            this.#push(node, "update", "devicemodel", model);
         }
         for (const device of this.devicesUsing(key)) {
             const node = nodeOf(device);
@@ -146,7 +149,7 @@ export class Downstream {
         const model = modelKey === undefined ? undefined : this.#options.model(modelKey);
         if (given === undefined || modelKey === undefined || model === undefined) return;
         if (!given.models.has(modelKey)) {
-            given.models.add(modelKey);
+            given.models.set(modelKey, model);
             this.#push(node, change, "devicemodel", model);
         }
         given.devices.add(keyOf(device));
@@ -156,13 +159,13 @@ export class Downstream {
     /** Takes a model away from a node where no device uses it any more. */
     #dropModel(node: string, key: DeviceKey | undefined, leaving?: KubeObject): void {
         const given = this.#connected.get(node);
-        if (key === undefined || given === undefined || !given.models.has(key)) return;
+        const model = key === undefined ? undefined : given?.models.get(key);
+        if (key === undefined || given === undefined || model === undefined) return;
         const gone = leaving === undefined ? undefined : keyOf(leaving);
         const used = this.devicesUsing(key).some((device) => nodeOf(device) === node && keyOf(device) !== gone);
-        const model = this.#options.model(key);
         if (used) return;
         given.models.delete(key);
-        if (model !== undefined) this.#push(node, "delete", "devicemodel", model);
+        this.#push(node, "delete", "devicemodel", model);
     }
 
     #membership(node: string, added: readonly KubeObject[], removed: readonly KubeObject[], withTwin = false): void {

@@ -18,11 +18,7 @@ import { apiVersionOf, type KubeList, type KubeObject, type ResourceType } from 
 
 /** Kinds whose status is written by its own subresource, and only there. */
 const WITH_STATUS = new Set(["Node", "Pod", "ObjectSync", "ClusterObjectSync"]);
-const MERGE_KEYS: Readonly<Record<string, string>> = {
-    conditions: "type",
-    addresses: "type",
-    containerStatuses: "name",
-};
+const MERGE_KEYS: Readonly<Record<string, string>> = { conditions: "type", addresses: "type" };
 const schema: MergeSchema = {
     field: (name): MergeField => {
         const mergeKey = MERGE_KEYS[name];
@@ -45,6 +41,8 @@ export class MemoryCluster implements KubeClient {
     readonly requests: string[] = [];
     /** Runs inside every write, before it takes effect. */
     beforeWrite: (request: string) => Promise<void> = async () => {};
+    /** What a real server adds to a new object: admission, defaults, its UID. */
+    complete: (object: KubeObject) => KubeObject = (object) => object;
 
     async get(ref: ObjectRef): Promise<KubeObject> {
         this.#note("get", ref.type, ref.name);
@@ -77,7 +75,7 @@ export class MemoryCluster implements KubeClient {
         const key = keyOf(type, namespace, name);
         if (this.#objects.has(key)) throw failure(409, "AlreadyExists", `${type.plural} "${name}" already exists`);
         const metadata = { ...object.metadata, uid: randomUUID(), creationTimestamp: "2026-11-22T14:20:26Z" };
-        return this.#put(type, key, { ...structuredClone(object), metadata }, "ADDED");
+        return this.#put(type, key, this.complete({ ...structuredClone(object), metadata }), "ADDED");
     }
 
     async replace(type: ResourceType, object: KubeObject, subresource?: string): Promise<KubeObject> {
@@ -152,6 +150,13 @@ export class MemoryCluster implements KubeClient {
     }
 
     async close(): Promise<void> {}
+
+    /** Puts an object there as it is, as if somebody else had made or changed it. */
+    inject(type: ResourceType, object: KubeObject): void {
+        const { namespace, name } = object.metadata;
+        const key = keyOf(type, namespace, name);
+        this.#put(type, key, structuredClone(object), this.#objects.has(key) ? "MODIFIED" : "ADDED");
+    }
 
     /** The object, for assertions. */
     peek(type: ResourceType, name: string, namespace = "default"): KubeObject | undefined {

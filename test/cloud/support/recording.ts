@@ -10,12 +10,12 @@ const folder = resolve(import.meta.dirname, "../../../../shared/fixtures/kubeedg
 /** The recorded sessions of stock KubeEdge; tests that replay them are skipped by name where they are missing. */
 export const recordings = file("KubeEdge wire recordings", folder);
 
-export interface Recorded {
-    readonly up: boolean;
-    readonly envelope: Envelope;
-}
+export type Recorded =
+    | { readonly kind: "open" }
+    | { readonly kind: "close" }
+    | { readonly kind: "up" | "down"; readonly sequence: string; readonly envelope: Envelope };
 
-/** The messages of one recording, in order, with contents as they were on the wire. */
+/** One recording, in order, with contents as they were on the wire. */
 export function recording(name: string): readonly Recorded[] {
     const path = join(folder, `${name}.jsonl`);
     if (!existsSync(path)) return [];
@@ -23,15 +23,22 @@ export function recording(name: string): readonly Recorded[] {
         .split("\n")
         .filter((line) => line !== "")
         .map((line) => asRecord(JSON.parse(line)))
-        .filter((line) => line["event"] === "message" && line["proto"] === "wss")
-        .map((line) => ({ up: line["dir"] === "edge->cloud", envelope: envelopeOf(asRecord(line["msg"])) }));
+        .flatMap((line): Recorded[] => {
+            if (line["proto"] !== "wss") return [];
+            if (line["event"] === "open") return [{ kind: "open" }];
+            if (line["event"] === "close") return [{ kind: "close" }];
+            if (line["event"] !== "message") return [];
+            const kind = line["dir"] === "edge->cloud" ? "up" : "down";
+            return [{ kind, sequence: `${name} #${line["seq"]}`, envelope: envelopeOf(asRecord(line["msg"])) }];
+        });
 }
 
 function envelopeOf(message: JsonRecord): Envelope {
     const content = message["content"];
     return {
         header: message["header"] as Envelope["header"],
-        route: message["route"] as Envelope["route"],
+        // A stock EdgeCore says goodbye with two messages of an empty route.
+        route: { operation: "", resource: "", ...asRecord(message["route"]) },
         content: content === null ? null : asRecord(content)["value"],
     };
 }
