@@ -70,7 +70,7 @@ export const LEVELS: Readonly<Record<number, string>> = {
 export function logText(record: LogRecord): string {
     const { msg } = record;
     const text =
-        msg instanceof Error ? (msg.stack ?? msg.message) : typeof msg === "string" ? msg : JSON.stringify(msg);
+        msg instanceof Error ? (error.stack ?? error.message) : typeof msg === "string" ? msg : JSON.stringify(msg);
     return `[${LEVELS[record.level] ?? "log"}] [${record.type ?? ""}:${record.name || record.id || ""}] ${text}`;
 }
 

@@ -8,6 +8,7 @@ import type { NodeRed } from "../../shell/red.ts";
 import {
     type DebugRecord,
     debugText,
+    errorOf,
     LEVELS,
     type LogRecord,
     logText,
@@ -18,6 +19,7 @@ import { podNodes } from "./pod-flow.ts";
 import { isPodNode, podPrefix, prefixOf } from "./pod-flow-ids.ts";
 
 const CONFLICT_TRIES = 20;
+const FAIL_TURNS = 4;
 const STARTED_TIMEOUT_MS = 30_000;
 
 interface Running {
@@ -106,6 +108,8 @@ export class GatewayFlowHost implements FlowHost {
         this.#expected.delete(podPrefix(unit.id));
         this.#units.set(podPrefix(unit.id), running);
         await this.#change(unit.id);
+        // Nodes that load something first, as function does, fail a few turns after the deploy.
+        for (let turn = 0; turn < FAIL_TURNS; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
         running.starting = false;
         if (running.failure !== undefined) throw new RedgeError("REDGE_FLOW_FAILED", { reason: running.failure });
     }
