@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from "node:path";
 import { attachComponent } from "../../shell/component-node.ts";
+import { kubeletAddress } from "../../shell/kubelet-address.ts";
 import { containerRuntimes, edgeIdentity, store } from "../../shell/parts.ts";
 import type { NodeDef, NodeRed, RedNode } from "../../shell/red.ts";
+import { createFlowHost } from "./flow-host.ts";
 
 export default function (RED: NodeRed): void {
     function EdgedNode(this: RedNode, def: NodeDef): void {
         RED.nodes.createNode(this, def);
         attachComponent(RED, this, def, async (shell) => {
-            const { Edged, edgedConfig } = await import("../../../src/edge/edged/index.ts");
+            const { Edged, edgedConfig, FlowRuntime } = await import("../../../src/edge/edged/index.ts");
             const { nodeName } = await shell.use(edgeIdentity, "identity");
-            const rootDir = join(shell.dataDir(shell.text("folder")), "edged");
-            return new Edged(shell.parse(edgedConfig, { nodeName, rootDir }), {
-                ...shell.ports,
-                store: await shell.use(store, "store"),
-                runtimes: await shell.use(containerRuntimes, "runtime"),
-            });
+            const dataDir = shell.dataDir(shell.text("folder"));
+            const extra = { nodeName, rootDir: join(dataDir, "edged"), kubelet: kubeletAddress(dataDir) };
+            const ports = { ...shell.ports, store: await shell.use(store, "store") };
+            const host = createFlowHost(RED, this.id, shell.ports);
+            const flows = new FlowRuntime({ ...ports, host, logDir: join(extra.rootDir, "logs") });
+            const containers = await shell.use(containerRuntimes, "runtime");
+            return new Edged(shell.parse(edgedConfig, extra), { ...ports, runtimes: [flows, ...containers] });
         });
     }
     RED.nodes.registerType("kubeedge-edged", EdgedNode);
