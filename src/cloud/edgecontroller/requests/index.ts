@@ -6,7 +6,15 @@ import type { Handler } from "./handler.ts";
 import { insertLease, queryLease, updateLease } from "./leases.ts";
 import { insertNode, patchNode, queryNode, updateNode, updateNodeStatus } from "./nodes.ts";
 import { deletePod, insertPod, patchPod, updatePodStatus } from "./pods.ts";
-import { queryAttachment, queryClaim, queryConfigMap, querySecret, queryVolume, requestToken } from "./queries.ts";
+import {
+    queryAttachment,
+    queryClaim,
+    queryConfigMap,
+    queryRuntimeClass,
+    querySecret,
+    queryVolume,
+    requestToken,
+} from "./queries.ts";
 
 const { insert, update, patch, query, delete: remove } = Operation;
 
@@ -31,6 +39,7 @@ export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
     [`persistentvolume ${query}`, queryVolume],
     [`persistentvolumeclaim ${query}`, queryClaim],
     [`volumeattachment ${query}`, queryAttachment],
+    [`runtimeclass ${query}`, queryRuntimeClass],
     [`certificatesigningrequest ${insert}`, insertSigningRequest],
     [`certificatesigningrequest ${query}`, querySigningRequest],
     [`event ${insert}`, insertEvent],

@@ -23,6 +23,8 @@ export const querySecret = query(Kinds.secret, (request, tools) => tools.authori
 export const queryClaim = query(persistentVolumeClaim, (request, tools) =>
     tools.authorizer.claim(request, request.namespace ?? "", request.name),
 );
+/** How a pod is to be run is no secret; EdgeCore has no such request, Redge's Edged does. */
+export const queryRuntimeClass = query(Kinds.runtimeClass, () => {});
 export const queryVolume = query(
     persistentVolume,
     () => {},
