@@ -33,7 +33,10 @@ export function encodeKubeletRequest(connectId: number, request: KubeletRequest,
     };
     const header = Object.fromEntries(Object.entries(request.header).sort(([a], [b]) => (a < b ? -1 : 1)));
     const method = withMethod ? { method: request.method } : {};
-    return Buffer.from(JSON.stringify({ MessID: connectId, url, header, ...method }), "utf8");
+    const text = JSON.stringify({ MessID: connectId, url, header, ...method });
+    // Go escapes these; an edge takes both spellings, but so the message is the same to the byte.
+    const escaped = text.replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    return Buffer.from(escaped, "utf8");
 }
 
 /** Undefined for what cannot be sent to a kubelet as it is. */
@@ -66,6 +69,8 @@ export function goHeader(rawHeaders: readonly string[]): Record<string, string[]
         header[name] ??= [];
         header[name].push(rawHeaders[at + 1] ?? "");
     }
+    // What is said about this connection is not about the next one, unless it asks for an upgrade.
+    if (header["Upgrade"] === undefined) delete header["Connection"];
     return header;
 }
 
