@@ -3,8 +3,16 @@ import type { Component } from "../../../core/component.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { DaemonSetController } from "./daemonset/daemonset-controller.ts";
 import { DeploymentController } from "./deployment/deployment-controller.ts";
+import { EndpointsController } from "./endpoints-controller.ts";
+import { EventTtlController } from "./event-ttl-controller.ts";
+import { GarbageCollector } from "./garbagecollector/garbage-collector.ts";
+import { JobController } from "./job/job-controller.ts";
 import { Caches, type ControlPorts } from "./lib/caches.ts";
 import type { Controller } from "./lib/controller.ts";
+import { NamespaceController } from "./namespace/namespace-controller.ts";
+import { NamespaceDefaultsController } from "./namespace-defaults-controller.ts";
+import { NodeLifecycleController } from "./nodelifecycle/node-lifecycle-controller.ts";
+import { PodGarbageController } from "./podgc-controller.ts";
 import { ReplicaSetController } from "./replicaset/replicaset-controller.ts";
 
 export type { ControlPorts } from "./lib/caches.ts";
@@ -23,11 +31,25 @@ export class ControlPlaneControllers implements Component {
     readonly #controllers: readonly Controller[];
     #started = false;
 
-    constructor(_config: ControlPlaneControllersConfig, ports: ControlPorts) {
+    constructor(config: ControlPlaneControllersConfig, ports: ControlPorts) {
         this.#caches = new Caches(ports);
-        this.#controllers = [Scheduler, DeploymentController, ReplicaSetController, DaemonSetController].map(
-            (Kind) => new Kind(this.#caches, ports),
-        );
+        const kinds = [
+            Scheduler,
+            DeploymentController,
+            ReplicaSetController,
+            DaemonSetController,
+            JobController,
+            EndpointsController,
+            NodeLifecycleController,
+            PodGarbageController,
+            GarbageCollector,
+            NamespaceController,
+            EventTtlController,
+        ];
+        this.#controllers = [
+            new NamespaceDefaultsController(config.caPem, this.#caches, ports),
+            ...kinds.map((Kind) => new Kind(this.#caches, ports)),
+        ];
     }
 
     /** Begins to follow the API server and works once all its objects are known; does not wait for that. */
