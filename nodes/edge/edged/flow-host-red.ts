@@ -67,10 +67,21 @@ export const LEVELS: Readonly<Record<number, string>> = {
     50: "debug",
 };
 
+/**
+ * The error in a log record, if it is one. The debug node's handler, which may run before ours, puts an encoded copy in
+ * its place.
+ */
+export function errorOf(msg: unknown): { readonly message: string; readonly stack?: string } | undefined {
+    if (msg instanceof Error) return msg;
+    const encoded = msg as { __enc__?: boolean; type?: string; data?: { message: string; stack?: string } } | null;
+    return encoded?.__enc__ === true && encoded.type === "error" ? encoded.data : undefined;
+}
+
 export function logText(record: LogRecord): string {
     const { msg } = record;
-    const text =
-        msg instanceof Error ? (error.stack ?? error.message) : typeof msg === "string" ? msg : JSON.stringify(msg);
+    const error = errorOf(msg);
+    const plain = typeof msg === "string" ? msg : JSON.stringify(msg);
+    const text = error === undefined ? plain : (error.stack ?? error.message);
     return `[${LEVELS[record.level] ?? "log"}] [${record.type ?? ""}:${record.name || record.id || ""}] ${text}`;
 }
 

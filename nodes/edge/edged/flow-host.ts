@@ -221,8 +221,11 @@ export class GatewayFlowHost implements FlowHost {
     readonly #onLog = (record: LogRecord): void => {
         const running = this.#ownerOf(record);
         if (running === undefined || LEVELS[record.level] === undefined) return;
-        if (record.z === undefined && record.msg instanceof Error)
-            running.failure = `${record.type}: ${record.msg.message}`;
+        // The runtime says it when a constructor throws; nodes such as function say it themselves.
+        const error = errorOf(record.msg);
+        if (running.starting && record.level <= 20 && error !== undefined) {
+            running.failure = `${record.type}: ${error.message}`;
+        }
         this.#listener?.log(running.unit.id, record.level <= 30 ? "stderr" : "stdout", logText(strip(record)));
     };
 
