@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../../../src/core/clock.ts";
 import { parseConfig } from "../../../../src/core/config.ts";
 import { silentLogger } from "../../../../src/core/log.ts";
@@ -11,10 +11,11 @@ import {
     modbusMapperConfig,
 } from "../../../../src/edge/mappers/modbus/index.ts";
 import { deviceResource, type MapperReport, WRITE } from "../../../../src/edge/mappers/wire.ts";
-import { newEnvelope } from "../../../../src/envelope/envelope.ts";
+import { type Envelope, newEnvelope } from "../../../../src/envelope/envelope.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { describeWith } from "../../../support/requires.ts";
 import { modbusDevice } from "./devices.ts";
+import { startMapperFlow } from "./flow.ts";
 import { pymodbusPart, startPymodbus } from "./pymodbus.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -28,37 +29,44 @@ interface Seen {
     readonly report: MapperReport;
 }
 
-async function startMapper(lanes = 0) {
-    const mapper = new ModbusMapper(parseConfig<ModbusMapperConfig>(modbusMapperConfig, { lanes }), {
+interface Wires {
+    send(envelope: Envelope): Promise<void>;
+}
+
+/** The mapper in this process, with lines of its own. */
+async function inProcess(receive: (envelope: Envelope) => void): Promise<Wires> {
+    const mapper = new ModbusMapper(parseConfig<ModbusMapperConfig>(modbusMapperConfig, { lanes: 0 }), {
         clock: systemClock,
         log: silentLogger,
         metrics: noMetrics,
         random: Math.random,
     });
-    const seen: Seen[] = [];
-    mapper.on("output", (_output, { route, content }) => {
-        if (route.operation === "upload") {
-            seen.push({ atMs: performance.now(), device: route.resource, report: content as MapperReport });
-        }
-    });
+    mapper.on("output", (_output, envelope) => receive(envelope));
     await mapper.start();
     cleanups.push(() => mapper.stop());
+    return { send: (envelope) => mapper.receive(envelope) };
+}
+
+/** The shipped flow in Node-RED, its requests made by node-red-contrib-modbus. */
+async function asFlow(receive: (envelope: Envelope) => void): Promise<Wires> {
+    const flow = await startMapperFlow(receive);
+    cleanups.push(() => flow.stop());
+    return flow;
+}
+
+async function startMapper(start: (receive: (envelope: Envelope) => void) => Promise<Wires>) {
+    const seen: Seen[] = [];
+    const wires = await start(({ route, content }) => {
+        if (route.operation !== "upload") return;
+        seen.push({ atMs: performance.now(), device: route.resource, report: content as MapperReport });
+    });
+    const send = (operation: string, device: string, content: unknown) =>
+        wires.send(newEnvelope({ route: { source: "twin", operation, resource: deviceResource(device) }, content }));
     return {
         seen,
-        put: (instance: DeviceInstance) =>
-            mapper.receive(
-                newEnvelope({
-                    route: { source: "twin", operation: "update", resource: deviceResource(instance.id) },
-                    content: { device: {}, model: {}, instance },
-                }),
-            ),
+        put: (instance: DeviceInstance) => send("update", instance.id, { device: {}, model: {}, instance }),
         write: (device: string, property: string, value: unknown) =>
-            mapper.receive(
-                newEnvelope({
-                    route: { source: "twin", operation: WRITE, resource: deviceResource(device) },
-                    content: { id: `w-${property}`, property, value },
-                }),
-            ),
+            send(WRITE, device, { id: `w-${property}`, property, value }),
         latest: (device: string) =>
             Object.assign(
                 {},
@@ -74,9 +82,16 @@ async function peer(units: string, port?: number) {
 }
 
 describeWith([pymodbusPart], "the Modbus mapper against python3-pymodbus", () => {
+    describe.each([
+        ["with lines of its own", inProcess],
+        ["as the shipped flow with node-red-contrib-modbus", asFlow],
+    ])("%s", (_how, start) => suite(start));
+});
+
+function suite(start: (receive: (envelope: Envelope) => void) => Promise<Wires>): void {
     test("every register type and width is read, written and read back", async () => {
         const server = await peer("3");
-        const mapper = await startMapper();
+        const mapper = await startMapper(start);
         const visitors = {
             coil: { type: "BOOLEAN", visitor: { register: "CoilRegister", offset: 3 } },
             coils: { visitor: { register: "CoilRegister", offset: 20, limit: 4 } },
@@ -128,7 +143,7 @@ describeWith([pymodbusPart], "the Modbus mapper against python3-pymodbus", () =>
 
     test("a register that is not there spoils neither its neighbours nor its device", async () => {
         const server = await peer("1");
-        const mapper = await startMapper();
+        const mapper = await startMapper(start);
         await mapper.put(
             modbusDevice(
                 "edge",
@@ -146,7 +161,7 @@ describeWith([pymodbusPart], "the Modbus mapper against python3-pymodbus", () =>
 
     test("200 slaves of which 50 are dead: the living ones keep their cycle", async () => {
         const server = await peer("1-150");
-        const mapper = await startMapper();
+        const mapper = await startMapper(start);
         const cycleMs = 500;
         for (let unit = 1; unit <= 200; unit += 1) {
             await mapper.put(
@@ -182,7 +197,7 @@ describeWith([pymodbusPart], "the Modbus mapper against python3-pymodbus", () =>
 
     test("a server that goes away and comes back: offline, then online, and the desired value is set then", async () => {
         const first = await peer("1");
-        const mapper = await startMapper();
+        const mapper = await startMapper(start);
         await mapper.put(
             modbusDevice(
                 "d",
@@ -199,4 +214,4 @@ describeWith([pymodbusPart], "the Modbus mapper against python3-pymodbus", () =>
         await eventually(() => expect(states()).toEqual(["online", "offline", "online"]));
         await eventually(async () => expect(await second.get(1, 3, 5, 1)).toEqual([77]));
     });
-});
+}
