@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { asRecord, asRecords, asText } from "../../core/json.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { desiredValues, modelOf, modelProperty } from "./device.ts";
+import { desiredValues, modelOf, modelProperty, nodeOf, reportPeriodMs } from "./device.ts";
 import type { Twins } from "./twins.ts";
 import { refusal, sameValue } from "./values.ts";
 
@@ -18,6 +18,12 @@ export type Finding = Omit<Condition, "lastTransitionTime">;
 
 /** What is known about a device beside its objects. */
 export interface DeviceFacts {
+    readonly nowMs: number;
+    /** Undefined: not known yet. */
+    readonly nodeReady: boolean | undefined;
+    /** The edge's last word on the device itself. */
+    readonly state: string | undefined;
+    readonly lastOnlineTime: string | undefined;
     readonly twins: Twins;
     /** Desired values that the device refused: property -> value and reason. */
     readonly refused: ReadonlyMap<string, { readonly value: string; readonly reason: string }>;
@@ -26,7 +32,12 @@ export interface DeviceFacts {
 }
 
 export function findings(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts): readonly Finding[] {
-    return [modelFound(device, model), ...desiredApplied(device, model, facts), ...valuesValid(facts, device)];
+    return [
+        modelFound(device, model),
+        ...reporting(device, facts),
+        ...desiredApplied(device, model, facts),
+        ...valuesValid(facts, device),
+    ];
 }
 
 /** Conditions as they are written: the time of the last transition is kept while the status is the same. */
@@ -53,6 +64,38 @@ function modelFound(device: KubeObject, model: KubeObject | undefined): Finding 
     if (model !== undefined) return finding("ModelFound", "True", "ModelFound", `the device model ${key} is there`);
     if (key === undefined) return finding("ModelFound", "False", "NoModelNamed", "spec.deviceModelRef.name is missing");
     return finding("ModelFound", "False", "ModelMissing", `there is no device model ${key}`);
+}
+
+/** How many report periods may be missed, and how long a silence is never worth a word. */
+const PERIODS_MISSED = 5;
+const PATIENCE_MS = 120_000;
+
+/** Whether the values can be trusted to be of now, judged by the edge's time stamps. */
+function reporting(device: KubeObject, facts: DeviceFacts): readonly Finding[] {
+    const node = nodeOf(device);
+    const periodMs = reportPeriodMs(device);
+    if (node === undefined || facts.nodeReady === undefined) return [];
+    if (!facts.nodeReady)
+        return [finding("Reporting", "Unknown", "NodeNotReady", `the edge node ${node} is not ready`)];
+    const limitMs = Math.max(PATIENCE_MS, PERIODS_MISSED * (periodMs ?? 0));
+    const newestMs = newestTime(facts);
+    const madeMs = Date.parse(device.metadata.creationTimestamp ?? "");
+    if (newestMs === undefined) {
+        if (!(facts.nowMs - madeMs > limitMs)) return [];
+        return [finding("Reporting", "False", "MapperMissing", "no mapper has reported anything of this device yet")];
+    }
+    if (periodMs !== undefined && facts.nowMs - newestMs > limitMs) {
+        const at = new Date(newestMs).toISOString();
+        return [finding("Reporting", "False", "Stale", `the newest value is of ${at}`)];
+    }
+    return [finding("Reporting", "True", "Reporting", "values arrive as the device's cycles say")];
+}
+
+function newestTime(facts: DeviceFacts): number | undefined {
+    const times = [...facts.twins.values()].map(({ reported }) => Number(reported?.metadata["timestamp"]));
+    times.push(Date.parse(facts.lastOnlineTime ?? ""));
+    const known = times.filter((time) => Number.isFinite(time));
+    return known.length === 0 ? undefined : Math.max(...known);
 }
 
 function desiredApplied(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts): readonly Finding[] {

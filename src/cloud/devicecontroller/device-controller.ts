@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Timer } from "../../core/clock.ts";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import type { Counter } from "../../core/metrics.ts";
 import { type Envelope, Group, Operation, responseTo, Source } from "../../envelope/envelope.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import type { Informer } from "../../kube/client/informer.ts";
-import { Kinds, type KubeObject } from "../../kube/types.ts";
-import { follow } from "../shared/follow.ts";
-import { CoalescingWriter } from "./coalescing-writer.ts";
+import type { KubeObject } from "../../kube/types.ts";
+import { Caches } from "./caches.ts";
 import type { DeviceControllerConfig } from "./config.ts";
-import { type DeviceKey, keyOf, modelOf, nodeOf } from "./device.ts";
-import { DeviceMirror } from "./device-mirror.ts";
-import { DeviceStatuses } from "./device-statuses.ts";
+import { keyOf, nodeOf } from "./device.ts";
 import { Downstream } from "./downstream.ts";
 import { type DeviceMessage, parseDeviceMessage } from "./report.ts";
+import { StatusKeeping } from "./status-keeping.ts";
 
 export interface DeviceControllerPorts extends Ports {
     readonly cluster: KubeClient;
 }
 
 const CONFIRM = { source: Source.devicecontroller, group: Group.twin } as const;
-/** The Device object follows its DeviceStatus at this distance. */
-const MIRROR_INTERVAL_MS = 1000;
+/** How often it is looked for devices that have become silent. */
+const CHECK_INTERVAL_MS = 30_000;
 
 /**
  * Between CloudHub and the Kubernetes API for devices: tells each node its Devices and DeviceModels, and writes what
@@ -34,81 +32,57 @@ export class DeviceController extends WireComponent<"cloudhub"> {
     readonly outputs = ["cloudhub"] as const;
     readonly #config: DeviceControllerConfig;
     readonly #ports: DeviceControllerPorts;
-    readonly #devices: Informer<KubeObject>;
-    readonly #models: Informer<KubeObject>;
-    readonly #stored: Informer<KubeObject>;
+    readonly #caches: Caches;
     readonly #downstream: Downstream;
-    readonly #statuses: DeviceStatuses;
-    readonly #mirror: DeviceMirror;
-    readonly #statusWriter: CoalescingWriter;
-    readonly #mirrorWriter: CoalescingWriter;
     readonly #reports: Counter;
-    readonly #writes: Counter;
+    #statuses: StatusKeeping | undefined;
     #stopping = new AbortController();
-    #running = false;
+    #check: Timer | undefined;
     #trouble: string | undefined;
 
     constructor(config: DeviceControllerConfig, ports: DeviceControllerPorts) {
         super();
         this.#config = config;
         this.#ports = ports;
-        const { cluster, clock, metrics } = ports;
-        this.#devices = follow(cluster, Kinds.device, ports);
-        this.#models = follow(cluster, Kinds.deviceModel, ports);
-        this.#stored = follow(cluster, Kinds.deviceStatus, ports);
+        this.#caches = new Caches(ports.cluster, ports);
         this.#downstream = new Downstream({
-            clock,
-            model: (key) => byKey(this.#models, key),
+            clock: ports.clock,
+            model: (key) => this.#caches.model(key),
             send: (envelope) => this.send("cloudhub", envelope),
         });
-        this.#statuses = new DeviceStatuses({
-            cluster,
-            device: (key) => byKey(this.#devices, key),
-            model: (device) => this.#modelOf(device),
-            stored: (key) => byKey(this.#stored, key),
-            written: (messages) => this.#confirm(messages),
-            refused: (messages, reason) => this.#refuse(messages, errorText(reason)),
-        });
-        this.#mirror = new DeviceMirror({ cluster, clock, lastSeenIntervalMs: config.lastSeenIntervalMs });
-        this.#statusWriter = new CoalescingWriter({
-            clock,
-            intervalMs: config.statusIntervalMs,
-            parallel: config.parallelWrites,
-            write: (key) => this.#writeStatus(key),
-            onFailure: (key, thrown) =>
-                ports.log.warn("cannot write a device status", { device: key, reason: errorText(thrown) }),
-        });
-        this.#mirrorWriter = new CoalescingWriter({
-            clock,
-            intervalMs: MIRROR_INTERVAL_MS,
-            parallel: config.parallelWrites,
-            write: (key) => this.#writeMirror(key),
-            onFailure: (key, thrown) =>
-                ports.log.warn("cannot write a device", { device: key, reason: errorText(thrown) }),
-        });
-        this.#reports = metrics.counter("redge_devicecontroller_reports_total", "Reports from edge nodes", ["kind"]);
-        this.#writes = metrics.counter("redge_devicecontroller_writes_total", "Device statuses written");
+        this.#reports = ports.metrics.counter("redge_devicecontroller_reports_total", "Reports of edge nodes", [
+            "kind",
+        ]);
     }
 
     async start(): Promise<void> {
-        if (this.#running) return;
-        this.#running = true;
+        if (this.#statuses !== undefined) return;
         this.#stopping = new AbortController();
         this.report({ level: "connecting", text: "connecting" });
-        this.#attach();
-        // Models first, as a device needs its model; DeviceStatuses before devices, as theirs are looked up.
-        await Promise.all([this.#models.start(), this.#stored.start()]);
-        void this.#startDevices(this.#stopping.signal);
+        const { cluster } = this.#ports;
+        this.#statuses = new StatusKeeping(
+            {
+                config: this.#config,
+                cluster,
+                caches: this.#caches,
+                written: (messages) => this.#confirm(messages),
+                refused: (messages, reason) => this.#refuse(messages, reason),
+            },
+            this.#ports,
+        );
+        this.#attach(this.#statuses);
+        this.#checkLater(this.#statuses);
+        await this.#caches.start(this.#stopping.signal);
     }
 
     async stop(): Promise<void> {
-        if (!this.#running) return;
-        this.#running = false;
+        const statuses = this.#statuses;
+        if (statuses === undefined) return;
+        this.#statuses = undefined;
         this.#stopping.abort();
-        await Promise.all(this.#informers.map((informer) => informer.stop()));
-        for (const informer of this.#informers) informer.clear();
-        this.#statusWriter.stop();
-        this.#mirrorWriter.stop();
+        this.#check?.cancel();
+        await this.#caches.stop();
+        await statuses.stop();
         this.#downstream.clear();
     }
 
@@ -118,7 +92,7 @@ export class DeviceController extends WireComponent<"cloudhub"> {
         if (operation === Operation.response || operation === Operation.error) return;
         const { node } = envelope;
         if (node === undefined) throw new RedgeError("REDGE_ENVELOPE_INVALID", { field: "node", reason: "is missing" });
-        await this.#devices.whenSynced(this.#stopping.signal);
+        await this.#caches.devices.whenSynced(this.#stopping.signal);
         if (operation === Operation.disconnect) {
             this.#downstream.disconnect(node);
             this.#reportState();
@@ -141,15 +115,13 @@ export class DeviceController extends WireComponent<"cloudhub"> {
     }
 
     #take(envelope: Envelope, message: DeviceMessage): void {
-        const device = byKey(this.#devices, message.device);
+        const device = this.#caches.device(message.device);
         if (device === undefined) throw this.#rejection("REDGE_CLOUD_BAD_REQUEST", envelope, "there is no such device");
         if (this.#config.authorization === "node" && nodeOf(device) !== envelope.node) {
             throw this.#rejection("REDGE_CLOUD_FORBIDDEN", envelope, "the device is another node's");
         }
         this.#reports.add(1, { kind: message.kind });
-        if (message.kind === "twin") this.#statuses.reported(device, message.reports, envelope);
-        else this.#statuses.stateReported(device, message.report, envelope);
-        this.#statusWriter.mark(message.device);
+        this.#statuses?.take(device, message, envelope);
     }
 
     /** The error for a refused report. An edge whose outbox waits for an answer is told; a stock one knows none. */
@@ -178,79 +150,52 @@ export class DeviceController extends WireComponent<"cloudhub"> {
         }
     }
 
-    #attach(): void {
-        this.#models.on("add", (model) => this.#modelChanged(model));
-        this.#models.on("update", (model, previous) => this.#modelChanged(model, previous));
-        this.#models.on("delete", (model) => this.#markUsers(keyOf(model)));
-        this.#devices.on("add", (device) => {
+    #attach(keeping: StatusKeeping): void {
+        const { devices, models, statuses, nodes } = this.#caches;
+        const checkUsers = (model: KubeObject): void => {
+            for (const device of this.#downstream.devicesUsing(keyOf(model))) keeping.check(device);
+        };
+        models.on("add", (model) => {
+            this.#downstream.modelChanged(model);
+            checkUsers(model);
+        });
+        models.on("update", (model, previous) => {
+            this.#downstream.modelChanged(model, previous);
+            checkUsers(model);
+        });
+        models.on("delete", checkUsers);
+        devices.on("add", (device) => {
             this.#downstream.deviceAdded(device);
-            if (byKey(this.#stored, keyOf(device)) === undefined) this.#statusWriter.mark(keyOf(device));
-            this.#mirrorDevice(device);
+            keeping.deviceAdded(device);
         });
-        this.#devices.on("update", (device, previous) => {
+        devices.on("update", (device, previous) => {
             this.#downstream.deviceUpdated(device, previous);
-            this.#mirrorDevice(device);
+            keeping.check(device);
         });
-        this.#devices.on("delete", (device) => {
+        devices.on("delete", (device) => {
             this.#downstream.deviceDeleted(device);
-            this.#statuses.forget(keyOf(device));
-            this.#statusWriter.forget(keyOf(device));
-            this.#mirrorWriter.forget(keyOf(device));
+            keeping.deviceDeleted(device);
         });
-        this.#stored.on("update", (status) => this.#statuses.changed(status));
-        this.#stored.on("add", (status) => this.#statuses.changed(status));
-        this.#stored.on("delete", (status) => {
-            this.#statuses.removed(status);
-            if (byKey(this.#devices, keyOf(status)) !== undefined) this.#statusWriter.mark(keyOf(status));
-        });
-        for (const informer of this.#informers) {
+        statuses.on("add", (status) => keeping.statusChanged(status));
+        statuses.on("update", (status) => keeping.statusChanged(status));
+        statuses.on("delete", (status) => keeping.statusDeleted(status));
+        const checkNode = (node: KubeObject): void => {
+            for (const device of this.#downstream.devicesOf(node.metadata.name)) keeping.check(device);
+        };
+        nodes.on("add", checkNode);
+        nodes.on("update", checkNode);
+        nodes.on("delete", checkNode);
+        for (const informer of this.#caches.all) {
             informer.on("synced", () => this.#setTrouble(undefined));
             informer.on("trouble", (error) => this.#setTrouble(errorText(error)));
         }
     }
 
-    async #startDevices(signal: AbortSignal): Promise<void> {
-        await Promise.all([this.#models.whenSynced(signal), this.#stored.whenSynced(signal)]);
-        if (!signal.aborted) await this.#devices.start();
-    }
-
-    #modelChanged(model: KubeObject, previous?: KubeObject): void {
-        this.#downstream.modelChanged(model, previous);
-        this.#markUsers(keyOf(model));
-    }
-
-    #markUsers(model: DeviceKey): void {
-        for (const device of this.#downstream.devicesUsing(model)) this.#mirrorDevice(device);
-    }
-
-    async #writeStatus(key: DeviceKey): Promise<void> {
-        const device = byKey(this.#devices, key);
-        if (device === undefined) return;
-        this.#statuses.entry(key);
-        await this.#statuses.write(key);
-        this.#writes.add();
-        this.#mirrorDevice(device);
-    }
-
-    #mirrorDevice(device: KubeObject): void {
-        const facts = this.#statuses.entry(keyOf(device));
-        if (this.#mirror.isDue(device, this.#modelOf(device), facts, facts)) this.#mirrorWriter.mark(keyOf(device));
-    }
-
-    async #writeMirror(key: DeviceKey): Promise<void> {
-        const device = byKey(this.#devices, key);
-        if (device === undefined) return;
-        const facts = this.#statuses.entry(key);
-        await this.#mirror.write(device, this.#modelOf(device), facts, facts);
-    }
-
-    #modelOf(device: KubeObject): KubeObject | undefined {
-        const key = modelOf(device);
-        return key === undefined ? undefined : byKey(this.#models, key);
-    }
-
-    get #informers(): readonly Informer<KubeObject>[] {
-        return [this.#models, this.#stored, this.#devices];
+    #checkLater(keeping: StatusKeeping): void {
+        this.#check = this.#ports.clock.after(CHECK_INTERVAL_MS, () => {
+            for (const device of this.#caches.devices.list()) keeping.check(device);
+            this.#checkLater(keeping);
+        });
     }
 
     #setTrouble(reason: string | undefined): void {
@@ -261,19 +206,15 @@ export class DeviceController extends WireComponent<"cloudhub"> {
     }
 
     #reportState(): void {
-        if (!this.#running) return;
+        if (this.#statuses === undefined) return;
+        const { devices } = this.#caches;
         if (this.#trouble !== undefined) {
             this.report({ level: "disconnected", text: "trouble", params: { reason: this.#trouble } });
-        } else if (!this.#devices.synced) {
+        } else if (!devices.synced) {
             this.report({ level: "connecting", text: "connecting" });
         } else {
-            const params = { devices: this.#devices.list().length, nodes: this.#downstream.connectedNodes };
+            const params = { devices: devices.list().length, nodes: this.#downstream.connectedNodes };
             this.report({ level: "ready", text: "ready", params });
         }
     }
-}
-
-function byKey(informer: Informer<KubeObject>, key: DeviceKey): KubeObject | undefined {
-    const at = key.indexOf("/");
-    return informer.get(key.slice(0, at), key.slice(at + 1));
 }

@@ -3,20 +3,16 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../core/clock.ts";
 import { asRecord, asText } from "../../core/json.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
+import type { EventRecorder } from "../../kube/client/event-recorder.ts";
 import { isNotFound } from "../../kube/client/status-error.ts";
 import { Kinds, type KubeObject } from "../../kube/types.ts";
 import { type Condition, conditionsOf, type DeviceFacts, findings, withTimes } from "./conditions.ts";
-import { recordEvent } from "./record-event.ts";
 
 export interface DeviceMirrorOptions {
     readonly cluster: KubeClient;
     readonly clock: Clock;
+    readonly recorder: EventRecorder;
     readonly lastSeenIntervalMs: number;
-}
-
-export interface Liveness {
-    readonly state: string | undefined;
-    readonly lastOnlineTime: string | undefined;
 }
 
 /** State, last seen and conditions in Device.status, where `kubectl get devices` and `describe` show them. */
@@ -28,17 +24,12 @@ export class DeviceMirror {
     }
 
     /** True when the Device says something else than what is known. */
-    isDue(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts, liveness: Liveness): boolean {
-        return this.#patch(device, model, facts, liveness) !== undefined;
+    isDue(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts): boolean {
+        return this.#patch(device, model, facts) !== undefined;
     }
 
-    async write(
-        device: KubeObject,
-        model: KubeObject | undefined,
-        facts: DeviceFacts,
-        liveness: Liveness,
-    ): Promise<void> {
-        const status = this.#patch(device, model, facts, liveness);
+    async write(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts): Promise<void> {
+        const status = this.#patch(device, model, facts);
         if (status === undefined) return;
         const { namespace, name } = device.metadata;
         try {
@@ -50,42 +41,45 @@ export class DeviceMirror {
         const before = conditionsOf(device);
         for (const condition of status.conditions ?? []) {
             const old = before.find(({ type }) => type === condition.type);
-            if (isWorthAnEvent(condition, old)) await this.#tell(device, condition);
+            if (isWorthAnEvent(condition, old)) this.#tell(device, condition);
         }
     }
 
-    #patch(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts, liveness: Liveness) {
+    #patch(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts) {
         const now = new Date(this.#options.clock.nowMs()).toISOString().replace(/\.\d{3}Z$/, "Z");
         const current = asRecord(device["status"]);
         const conditions = withTimes(findings(device, model, facts), device, now);
-        const stateDiffers = liveness.state !== undefined && liveness.state !== asText(current["state"]);
+        const state = shownState(conditions, facts);
+        const stateDiffers = state !== undefined && state !== asText(current["state"]);
         const conditionsDiffer = !isDeepStrictEqual(conditions, conditionsOf(device));
-        if (!stateDiffers && !conditionsDiffer && !this.#seenLongAfter(current, liveness)) return undefined;
+        if (!stateDiffers && !conditionsDiffer && !this.#seenLongAfter(current, facts)) return undefined;
         return {
-            ...(liveness.state === undefined ? {} : { state: liveness.state }),
-            ...(liveness.lastOnlineTime === undefined ? {} : { lastOnlineTime: liveness.lastOnlineTime }),
+            ...(state === undefined ? {} : { state }),
+            ...(facts.lastOnlineTime === undefined ? {} : { lastOnlineTime: facts.lastOnlineTime }),
             ...(conditionsDiffer ? { conditions } : {}),
         };
     }
 
-    #seenLongAfter(current: Record<string, unknown>, { lastOnlineTime }: Liveness): boolean {
+    #seenLongAfter(current: Record<string, unknown>, { lastOnlineTime }: DeviceFacts): boolean {
         if (lastOnlineTime === undefined) return false;
         const shownMs = Date.parse(asText(current["lastOnlineTime"]) ?? "");
         return Number.isNaN(shownMs) || Date.parse(lastOnlineTime) - shownMs >= this.#options.lastSeenIntervalMs;
     }
 
-    async #tell(device: KubeObject, condition: Condition): Promise<void> {
-        await recordEvent(this.#options.cluster, this.#options.clock, device, {
-            type: condition.status === "False" ? "Warning" : "Normal",
-            reason: condition.reason,
-            message: condition.message,
-        });
+    #tell(device: KubeObject, { status, reason, message }: Condition): void {
+        this.#options.recorder.record(device, status === "True" ? "Normal" : "Warning", reason, message);
     }
+}
+
+/** What the edge said last is not what is when nothing is heard of the device any more. */
+function shownState(conditions: readonly Condition[], { state }: DeviceFacts): string | undefined {
+    const reporting = conditions.find(({ type }) => type === "Reporting");
+    return state !== undefined && reporting !== undefined && reporting.status !== "True" ? "unknown" : state;
 }
 
 /** Trouble and its end are; that a value is on its way, or that all was well from the start, is not. */
 function isWorthAnEvent(condition: Condition, before: Condition | undefined): boolean {
     if (condition.reason === "Pending" || condition.reason === before?.reason) return false;
-    if (condition.status === "False") return true;
-    return before?.status === "False" && before.reason !== "Pending";
+    if (condition.status !== "True") return true;
+    return before !== undefined && before.status !== "True" && before.reason !== "Pending";
 }

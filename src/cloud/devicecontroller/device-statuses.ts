@@ -118,8 +118,8 @@ export class DeviceStatuses {
     /** Brings the API to what is known; makes the object where it is missing. */
     async write(key: DeviceKey): Promise<void> {
         const device = this.#options.device(key);
-        const entry = this.#entries.get(key);
-        if (device === undefined || entry === undefined) return;
+        if (device === undefined) return;
+        const entry = this.#entry(key);
         const messages = entry.waiting;
         entry.waiting = [];
         const needed = entry.unwritten || entry.version === undefined;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { asRecord, asRecords, asText } from "../../core/json.ts";
+import { asNumber, asRecord, asRecords, asText } from "../../core/json.ts";
 import type { KubeObject } from "../../kube/types.ts";
 
 /** What DeviceController reads of Device and DeviceModel. */
@@ -37,6 +37,29 @@ export function desiredValues(device: KubeObject): readonly DesiredValue[] {
         const value = asText(asRecord(property["desired"])["value"]);
         return name === undefined || value === undefined ? [] : [{ property: name, value }];
     });
+}
+
+const DEFAULT_CYCLE_MS = 1000;
+
+/**
+ * The time within which something of the device is reported, by its own cycles; undefined when it may rightly be silent for
+ * any time: nothing is reported to the cloud, or only changes are.
+ */
+export function reportPeriodMs(device: KubeObject): number | undefined {
+    const spec = asRecord(device["spec"]);
+    const stateReport = asRecord(spec["stateReport"]);
+    const cycles = asRecords(spec["properties"]).flatMap((property): number[] => {
+        if (property["reportToCloud"] !== true) return [];
+        const policy = asRecord(property["reportPolicy"]);
+        const maxIntervalMs = asNumber(policy["maxInterval"]);
+        const changesOnly = ["onChange", "deadBandAbsolute", "deadBandPercent"].some(
+            (key) => policy[key] !== undefined,
+        );
+        if (changesOnly) return maxIntervalMs === undefined ? [] : [maxIntervalMs];
+        return [Math.max(asNumber(property["collectCycle"]) || DEFAULT_CYCLE_MS, asNumber(policy["minInterval"]) ?? 0)];
+    });
+    if (stateReport["reportToCloud"] === true) cycles.push(asNumber(stateReport["reportCycle"]) || DEFAULT_CYCLE_MS);
+    return cycles.length === 0 ? undefined : Math.min(...cycles);
 }
 
 /** What a model says about one of its properties. */

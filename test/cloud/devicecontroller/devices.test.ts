@@ -56,8 +56,18 @@ describe("devices of a node", () => {
             (c) => c["type"] === type,
         );
 
+    const nodeIs = (ready: string) =>
+        rig.cluster.inject(Kinds.node, {
+            apiVersion: "v1",
+            kind: "Node",
+            metadata: { name: "edge-1" },
+            status: { conditions: [{ type: "Ready", status: ready }] },
+        });
+
     beforeEach(async () => {
-        rig = await deviceRig().start();
+        rig = deviceRig();
+        nodeIs("True");
+        await rig.start();
     });
 
     describe("down", () => {
@@ -304,6 +314,48 @@ describe("devices of a node", () => {
                 message: "setpoint: 30: slave answered: illegal data value",
             });
             expect(rig.cluster.all(Kinds.event).map((event) => event["reason"])).toContain("ValueRejected");
+        });
+
+        test("a device nobody hears of any more says so, by its own time stamps, and its state is unknown", async () => {
+            const now = rig.clock.nowMs();
+            await patchDevice("t1", {
+                spec: { properties: [{ name: "temperature", reportToCloud: true, collectCycle: 60_000 }] },
+            });
+            await report({ temperature: value("20", now) });
+            await rig.up("update", "device/default/t1/state/update", { device: { state: "ok" } });
+            await rig.settle(2000);
+            expect(condition("Reporting")).toMatchObject({ status: "True" });
+            await rig.settle(5 * 60_000 + 40_000);
+            expect(condition("Reporting")).toMatchObject({ status: "False", reason: "Stale" });
+            expect(rig.cluster.peek(Kinds.device, "t1")?.["status"]).toMatchObject({ state: "unknown" });
+            await report({ temperature: value("19", now + 1000, 2) });
+            await rig.settle(2000);
+            expect(condition("Reporting")).toMatchObject({ status: "False" });
+            await report({ temperature: value("21", rig.clock.nowMs(), 3) });
+            await rig.settle(2000);
+            expect(condition("Reporting")).toMatchObject({ status: "True" });
+            expect(rig.cluster.peek(Kinds.device, "t1")?.["status"]).toMatchObject({ state: "ok" });
+        });
+
+        test("a device that was never heard of misses its mapper", async () => {
+            const creationTimestamp = new Date(rig.clock.nowMs()).toISOString();
+            await patchDevice("t1", { metadata: { creationTimestamp } });
+            await rig.settle(60_000);
+            expect(condition("Reporting")).toBeUndefined();
+            await rig.settle(120_000);
+            expect(condition("Reporting")).toMatchObject({ status: "False", reason: "MapperMissing" });
+        });
+
+        test("devices of a node that is not ready are unknown until it is back", async () => {
+            await report({ temperature: value("20") });
+            await rig.up("update", "device/default/t1/state/update", { device: { state: "ok" } });
+            nodeIs("Unknown");
+            await rig.settle(2000);
+            expect(condition("Reporting")).toMatchObject({ status: "Unknown", reason: "NodeNotReady" });
+            expect(rig.cluster.peek(Kinds.device, "t1")?.["status"]).toMatchObject({ state: "unknown" });
+            nodeIs("True");
+            await rig.settle(2000);
+            expect(rig.cluster.peek(Kinds.device, "t1")?.["status"]).toMatchObject({ state: "ok" });
         });
 
         test("a value that is none of the property's type is not shown, and said so", async () => {
