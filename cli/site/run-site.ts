@@ -98,7 +98,10 @@ async function bringUp({ home, demo, cloud, edge, edgeEnv, clock }: BringUp): Pr
             });
         }
         if (demo && !readSiteRecord(home).demoApplied) {
-            await applyDemo(client);
+            await applyDemo(client, {
+                nodeName,
+                boilerPort: process.env[BOILER_PORT.name] ?? String(BOILER_PORT.port),
+            });
             writeSiteRecord(home, { demoApplied: true });
         }
     } finally {

@@ -163,11 +163,11 @@ export function siteSuite(create: () => Promise<TestSite>): void {
         await eventually(async () => expect(await twin("temperature")).not.toBe(first));
 
         const device = await site.json<{ spec: { properties: { name: string }[] } }>(["get", "device", "boiler"]);
-        const index = device.spec.properties.findIndex(({ name }) => name === "setPoint");
+        const index = device.spec.properties.findIndex(({ name }) => name === "setpoint");
         const patch = [{ op: "replace", path: `/spec/properties/${index}/desired/value`, value: "71" }];
         const startedMs = performance.now();
         await site.kubectlOk(["patch", "device", "boiler", "--type", "json", "-p", JSON.stringify(patch)]);
-        await eventually(async () => expect(Number(await twin("setPoint"))).toBe(71));
+        await eventually(async () => expect(Number(await twin("setpoint"))).toBe(71));
         console.log(`set point patched, written and reported back in ${Math.round(performance.now() - startedMs)} ms`);
     });
 
