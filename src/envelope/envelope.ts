@@ -40,6 +40,7 @@ export interface EnvelopeInit {
     readonly resourceVersion?: string | undefined;
     readonly timestamp?: number | undefined;
     readonly id?: string | undefined;
+    readonly type?: string | undefined;
 }
 
 /** A new message with its own id, stamped now unless told otherwise. */
@@ -50,6 +51,7 @@ export function newEnvelope(init: EnvelopeInit): Envelope {
             ...(init.parentId === undefined ? {} : { parent_msg_id: init.parentId }),
             timestamp: init.timestamp ?? Date.now(),
             ...(init.resourceVersion === undefined ? {} : { resourceversion: init.resourceVersion }),
+            ...(init.type === undefined ? {} : { type: init.type }),
         },
         route: init.route,
         content: init.content,
@@ -134,4 +136,10 @@ export const Source = {
     routerEventbus: "router_eventbus",
     routerServicebus: "router_servicebus",
     taskmanager: "taskmanager",
+} as const;
+
+/** What `header.type` may say between two ends of Redge; KubeEdge never sets it. */
+export const MessageType = {
+    /** A report that must arrive as it is: the device's policy keeps every value, not only the newest. */
+    keepAll: "keep-all",
 } as const;

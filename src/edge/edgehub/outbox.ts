@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import { RedgeError } from "../../core/errors/redge-error.ts";
 import { encodeEnvelope } from "../../envelope/codec.ts";
-import type { Envelope } from "../../envelope/envelope.ts";
+import { type Envelope, MessageType } from "../../envelope/envelope.ts";
 import type { DurableClass } from "../../link/durable.ts";
 import type { DocumentStore, StoreOp } from "../../store/store.ts";
 import { mergeTwinReports } from "./twin-merge.ts";
@@ -118,7 +118,7 @@ export class Outbox {
      * @throws REDGE_LINK_OUTBOX_FULL, REDGE_STORE_FULL, REDGE_STORE_IO: nothing was kept
      */
     async add(envelope: Envelope, kind: DurableClass): Promise<void> {
-        const open = kind === "twin" ? this.#open.get(envelope.route.resource) : undefined;
+        const open = kind === "twin" && !isKept(envelope) ? this.#open.get(envelope.route.resource) : undefined;
         const merged = open?.envelope === undefined ? undefined : mergeTwinReports(open.envelope, envelope);
         if (open !== undefined && merged !== undefined) {
             this.#events.coalesced();
@@ -200,7 +200,7 @@ export class Outbox {
         this.#bytes += bytes;
         this.#entries.set(key, entry);
         this.#unsent.set(key, entry);
-        if (kind === "twin") this.#open.set(resource, entry);
+        if (kind === "twin" && !isKept(envelope)) this.#open.set(resource, entry);
         return entry;
     }
 
@@ -262,4 +262,9 @@ export class Outbox {
         this.#bytes -= entry.bytes;
         if (entry.envelope !== undefined) this.#cachedBytes -= entry.bytes;
     }
+}
+
+/** Every value of such a report counts: it is not merged with another one. */
+function isKept({ header }: Envelope): boolean {
+    return header.type === MessageType.keepAll;
 }
