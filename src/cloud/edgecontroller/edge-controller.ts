@@ -8,10 +8,10 @@ import type { KubeClient } from "../../kube/client/client.ts";
 import type { KubeObject, KubeStatus } from "../../kube/types.ts";
 import { Authorizer } from "./authorizer.ts";
 import { Caches } from "./caches.ts";
+import { claimNode } from "./claim-node.ts";
 import type { EdgeControllerConfig } from "./config.ts";
 import { Downstream } from "./downstream.ts";
 import { NodeAddress } from "./node-address.ts";
-import { annotateNode } from "./node-annotation.ts";
 import { failureReply, okReply, queryFailureReply, statusOf } from "./replies.ts";
 import { badRequest, parseRequest, type Request } from "./request.ts";
 import type { Handler, Tools } from "./requests/handler.ts";
@@ -145,15 +145,18 @@ export class EdgeController extends WireComponent<"cloudhub"> {
             this.#downstream.disconnect(node);
         } else {
             this.#downstream.connect(node);
-            void annotateNode(
-                this.#ports.cluster,
-                this.#caches.nodes.get(undefined, node),
-                this.#config.cloudAddress,
-            ).catch((thrown: unknown) =>
-                this.#ports.log.warn("cannot annotate the node", { node, reason: errorText(thrown) }),
-            );
+            void this.#claim(node);
         }
         this.#reportState();
+    }
+
+    async #claim(node: string): Promise<void> {
+        const { cluster, log } = this.#ports;
+        try {
+            await claimNode(cluster, this.#tools.knownNode(node), this.#config.cloudAddress, this.#tools.address);
+        } catch (thrown) {
+            log.warn("cannot write the cloud side's address into a node", { node, reason: errorText(thrown) });
+        }
     }
 
     async #patching(key: string, patch: () => Promise<KubeObject>): Promise<KubeObject> {

@@ -48,6 +48,15 @@ export class NodeAddress {
         return { ...patch, status: { ...rest, addresses, daemonEndpoints: this.#endpoints() } };
     }
 
+    /** The status patch that a Node needs which says another stream address, as after a move of the cloud side. */
+    renewal(node: KubeObject): JsonRecord | undefined {
+        const status = asRecord(node["status"]);
+        if (this.#stream === undefined || this.#isPresented(asRecords(status["addresses"]), node)) return undefined;
+        const own = asRecords(status["addresses"]).filter(({ type }) => type === "ExternalIP");
+        const base = own.length > 0 ? own : asRecords(status["addresses"]);
+        return { status: { addresses: this.#presented(base), daemonEndpoints: this.#endpoints() } };
+    }
+
     /** A Node as the edge should see it. */
     toEdge(object: KubeObject): KubeObject {
         const status = asRecord(object["status"]);

@@ -129,6 +129,23 @@ describe("requests of a node", () => {
         expect(seen()["addresses"]).toEqual([presented[0], { type: "ExternalIP", address: "192.0.2.7" }]);
     });
 
+    test("a node that connects to another cloud side than before is shown there", async () => {
+        const before = await edgeRig({ streamAddress: "10.0.0.1:10003", cloudAddress: "10.0.0.1" }).start();
+        await before.up("insert", "null/node/edge-1", REGISTRATION);
+        const after = await edgeRig(
+            { streamAddress: "10.0.0.2:10003", cloudAddress: "10.0.0.2" },
+            before.cluster,
+        ).start();
+        await after.connect();
+        const node = before.cluster.peek(Kinds.node, "edge-1");
+        expect(node?.metadata.annotations?.["cloudcore"]).toBe("10.0.0.2");
+        expect(asRecord(node?.["status"])["addresses"]).toEqual([
+            { type: "InternalIP", address: "10.0.0.2" },
+            { type: "ExternalIP", address: "192.0.2.2" },
+        ]);
+        expect(asRecord(node?.["status"])["conditions"]).toEqual(REGISTRATION.status.conditions);
+    });
+
     test("the lease is queried, inserted and updated; a stale update is a Conflict", async () => {
         const rig = await edgeRig().start();
         const name = "kube-node-lease/lease/edge-1";
