@@ -5,6 +5,8 @@ const { existsSync, readFileSync } = require("node:fs");
 const { homedir } = require("node:os");
 const { join, resolve, sep } = require("node:path");
 
+const { logging } = require("./logging.js");
+
 const packageRoot = resolve(__dirname, "..");
 const on = (name, fallback) => (process.env[name] ?? fallback) === "on";
 
@@ -39,7 +41,7 @@ exports.settingsFor = function settingsFor({ role, port, title }) {
         runtimeState: { enabled: false, ui: false },
         functionExternalModules: false,
         externalModules: { palette: { allowInstall: on("REDGE_PALETTE_INSTALL", "on") } },
-        logging: { console: { level: process.env.REDGE_LOG ?? "warn", metrics: false, audit: false } },
+        logging,
         contextStorage: { default: { module: "memory" }, file: { module: "localfilesystem" } },
         editorTheme: {
             page: { title },
