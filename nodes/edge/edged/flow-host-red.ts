@@ -35,6 +35,8 @@ export interface LogRecord {
     readonly type?: string;
     readonly name?: string;
     readonly msg: unknown;
+    /** Set by the debug node when it has encoded `msg` for the editor. */
+    readonly format?: string;
 }
 
 /** What a debug node shows in the sidebar. */
@@ -71,15 +73,19 @@ export const LEVELS: Readonly<Record<number, string>> = {
  * The error in a log record, if it is one. The debug node's handler, which may run before ours, puts an encoded copy in
  * its place.
  */
-export function errorOf(msg: unknown): { readonly message: string; readonly stack?: string } | undefined {
+export function errorOf(record: LogRecord): { readonly message: string; readonly stack?: string } | undefined {
+    const { msg, format } = record;
     if (msg instanceof Error) return msg;
-    const encoded = msg as { __enc__?: boolean; type?: string; data?: { message: string; stack?: string } } | null;
-    return encoded?.__enc__ === true && encoded.type === "error" ? encoded.data : undefined;
+    if (format !== "error" || typeof msg !== "string") return undefined;
+    // Longer ones were cut, which leaves no JSON.
+    if (!msg.endsWith("}")) return { message: /"message":"((?:[^"\\]|\\.)*)"/.exec(msg)?.[1] ?? msg };
+    const { data } = JSON.parse(msg) as { data?: { message: string; stack?: string } };
+    return data;
 }
 
 export function logText(record: LogRecord): string {
     const { msg } = record;
-    const error = errorOf(msg);
+    const error = errorOf(record);
     const plain = typeof msg === "string" ? msg : JSON.stringify(msg);
     const text = error === undefined ? plain : (error.stack ?? error.message);
     return `[${LEVELS[record.level] ?? "log"}] [${record.type ?? ""}:${record.name || record.id || ""}] ${text}`;

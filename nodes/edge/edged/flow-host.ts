@@ -222,7 +222,7 @@ export class GatewayFlowHost implements FlowHost {
         const running = this.#ownerOf(record);
         if (running === undefined || LEVELS[record.level] === undefined) return;
         // The runtime says it when a constructor throws; nodes such as function say it themselves.
-        const error = errorOf(record.msg);
+        const error = errorOf(record);
         if (running.starting && record.level <= 20 && error !== undefined) {
             running.failure = `${record.type}: ${error.message}`;
         }
