@@ -41,7 +41,7 @@ export class NodeAddress {
         this.#remember(node, status);
         const given = asRecords(status["addresses"]).filter((address) => address["$patch"] === undefined);
         const known = asRecords(asRecord(current?.["status"])["addresses"]);
-        if (given.length === 0 && this.#isPresented(known, current)) return patch;
+        if (given.length === 0 && (current === undefined || this.#isPresented(known, current))) return patch;
         const base = given.length > 0 ? given : this.#own(node, known);
         const { "$setElementOrder/addresses": _, ...rest } = status;
         const addresses = [...this.#presented(base), { $patch: "replace" }];
