@@ -84,7 +84,7 @@ class ComponentRunner<C extends Wired> {
                 return;
             } catch (thrown) {
                 if (this.#stopping.signal.aborted) return;
-                if (errorText(thrown) !== reported) reportStartFailure(this.#shell, thrown);
+                reportStartFailure(this.#shell, thrown, errorText(thrown) !== reported);
                 reported = errorText(thrown);
                 if (needsConfiguring(thrown)) return;
             }

@@ -20,15 +20,19 @@ export function attachPart<T>(
 ): void {
     const shell = new NodeShell(red, node, def, migrations);
     const { clock, log } = shell.ports;
+    let reported: string | undefined;
     const part = new SharedPart<T>(async () => {
         shell.status.announce({ level: "connecting", text: "starting" });
         try {
             const opened = await open(shell);
             shell.status.show({ level: "ready", text: "ready" });
+            reported = undefined;
             return opened;
         } catch (thrown) {
             await shell.release();
-            reportStartFailure(shell, thrown);
+            // Those who wait ask again by and by: the same failure is told once.
+            reportStartFailure(shell, thrown, errorText(thrown) !== reported);
+            reported = errorText(thrown);
             throw thrown;
         }
     });

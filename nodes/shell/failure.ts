@@ -12,10 +12,16 @@ export function toError(thrown: unknown): Error {
     return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-/** A node could not start: shown in its status, told to Catch nodes on its tab, and to the launcher. */
-export function reportStartFailure(shell: NodeShell, thrown: unknown): void {
+/** Failures that have been told: a config node tells its own, and every node that waits for it gets the same error. */
+const told = new WeakSet<Error>();
+
+/** A node could not start: shown in its status and, if it is news, told to Catch nodes on its tab and to the launcher. */
+export function reportStartFailure(shell: NodeShell, thrown: unknown, news: boolean): void {
     const error = toError(thrown);
     shell.status.fail(error.message, needsConfiguring(thrown) ? "ring" : "dot");
+    if (told.has(error)) return;
+    told.add(error);
+    if (!news) return;
     shell.node.error(error, {});
     shell.red.settings.redge?.failed?.(thrown);
 }

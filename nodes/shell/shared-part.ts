@@ -13,8 +13,7 @@ const USERS_LEAVE_MS = 2500;
 
 /** One resource for many nodes: opened for the first, closed after the last. A failed opening is tried again by the next. */
 export class SharedPart<T> {
-    /** By node id, in the shape that Node-RED's runtime looks for on a config node. */
-    readonly users: Record<string, RedNode> = {};
+    readonly #users = new Map<string, RedNode>();
     readonly #open: () => Promise<Opened<T>>;
     #opened: Promise<Opened<T>> | undefined;
     #closing: Promise<void> = Promise.resolve();
@@ -24,8 +23,12 @@ export class SharedPart<T> {
         this.#open = open;
     }
 
+    get users(): Iterable<RedNode> {
+        return this.#users.values();
+    }
+
     async acquire(user: RedNode): Promise<T> {
-        this.users[user.id] = user;
+        this.#users.set(user.id, user);
         if (this.#opened === undefined) {
             const opened = this.#closing.then(() => this.#open());
             this.#opened = opened;
@@ -46,16 +49,16 @@ export class SharedPart<T> {
 
     async release(user: RedNode): Promise<void> {
         // A restarted node has the id of its predecessor: only the one that is registered counts.
-        if (this.users[user.id] !== user) return;
-        delete this.users[user.id];
-        if (Object.keys(this.users).length > 0) return;
+        if (this.#users.get(user.id) !== user) return;
+        this.#users.delete(user.id);
+        if (this.#users.size > 0) return;
         this.#left?.();
         await this.#close();
     }
 
     /** For the close of the config node itself. */
     async shut(clock: Clock): Promise<void> {
-        if (Object.keys(this.users).length > 0) {
+        if (this.#users.size > 0) {
             const gone = new AbortController();
             this.#left = () => gone.abort();
             await sleep(clock, USERS_LEAVE_MS, gone.signal);

@@ -27,7 +27,19 @@ export type PartNode<T> = RedNode & { [PART]?: SharedPart<T> };
 export function offerPart<T>(node: RedNode, part: SharedPart<T>): void {
     const holder: PartNode<T> = node;
     holder[PART] = part;
-    holder.users = part.users;
+    Object.defineProperty(holder, "users", { configurable: true, get: () => Object.fromEntries(flowUsers(part)) });
+}
+
+/**
+ * By id, the nodes on tabs that use a part, directly or by another config node: Node-RED brings the status and the
+ * errors of a config node to their tabs. Config nodes are left out, since the runtime would call itself for ever on them.
+ */
+function* flowUsers(part: { readonly users: Iterable<RedNode> }): Generator<[string, RedNode]> {
+    for (const user of part.users) {
+        const own = (user as PartNode<never>)[PART];
+        if (own === undefined) yield [user.id, user];
+        else yield* flowUsers(own);
+    }
 }
 
 /** What every open config node of a kind hands out at this moment, for those who only look. */

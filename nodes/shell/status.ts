@@ -5,7 +5,7 @@ import type { NodeRed, NodeStatus, RedNode } from "./red.ts";
 
 /** The editor's websocket carries every status: one a second is plenty for a person. */
 const MIN_INTERVAL_MS = 1000;
-const MAX_TEXT = 60;
+const MAX_TEXT = 48;
 
 const LOOKS: Readonly<Record<ComponentState["level"], Pick<NodeStatus, "fill" | "shape">>> = {
     ready: { fill: "green", shape: "dot" },

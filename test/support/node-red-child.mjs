@@ -16,7 +16,7 @@ RED.init(server, {
     httpNodeRoot: "/api",
     credentialSecret: "test",
     telemetry: { enabled: false },
-    editorTheme: { tours: false },
+    editorTheme: { tours: false, palette: { catalogues: [] } },
     logging: {
         ipc: {
             level: "warn",
