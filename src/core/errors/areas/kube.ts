@@ -22,4 +22,14 @@ export const kubeErrors = {
         cause: "The cluster node is set to in-cluster, but there is no service account to use.",
         remedy: "Use a kubeconfig or the embedded control plane, or run Redge in a pod that has a service account.",
     },
+    REDGE_KUBE_PKI: {
+        message: "The embedded control plane cannot use {file} in {folder}: {reason}",
+        cause: "A certificate or key of the control plane was damaged or replaced by hand.",
+        remedy: "Restore the folder from a backup. Only if nothing depends on the old CA: remove both files of that name, they are made anew.",
+    },
+    REDGE_KUBE_PORT: {
+        message: "The embedded control plane cannot listen on {host}:{port}: {reason}",
+        cause: "Another program has the port, or the address is not one of this machine.",
+        remedy: "Stop the other program, or choose another host and port in the cluster node.",
+    },
 } as const;
