@@ -109,6 +109,7 @@ export class CloudSide {
         const record = registry.records.get(id);
         registry.deleteDevice(id);
         registry.deleteRecord(id);
+        this.#context.reporter.forget(id);
         await registry.commit();
         if (record === undefined) return;
         this.#mappers.remove(id);

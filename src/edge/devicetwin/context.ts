@@ -8,15 +8,15 @@ import type { DeviceTwinConfig } from "./config.ts";
 import { errorResult, type Stamp, type TwinChange, updateDelta, updateDocument, updateResult } from "./documents.ts";
 import type { DeviceRecord } from "./records.ts";
 import type { Registry } from "./registry.ts";
+import type { Reporter } from "./reporter.ts";
 import { deviceTopic } from "./topics.ts";
-import type { Uplink } from "./uplink.ts";
 
 export interface ContextParts {
     readonly config: DeviceTwinConfig;
     readonly clock: Clock;
     readonly log: Logger;
     readonly registry: Registry;
-    readonly uplink: Uplink;
+    readonly reporter: Reporter;
     readonly toEventBus: (envelope: Envelope) => void;
     readonly toMappers: (envelope: Envelope) => void;
     readonly toCloud: (envelope: Envelope) => void;
@@ -35,7 +35,7 @@ export class TwinContext {
     readonly clock: Clock;
     readonly log: Logger;
     readonly registry: Registry;
-    readonly uplink: Uplink;
+    readonly reporter: Reporter;
     readonly toMappers: (envelope: Envelope) => void;
     readonly toCloud: (envelope: Envelope) => void;
     readonly #toEventBus: (envelope: Envelope) => void;
@@ -45,10 +45,15 @@ export class TwinContext {
         this.clock = parts.clock;
         this.log = parts.log;
         this.registry = parts.registry;
-        this.uplink = parts.uplink;
+        this.reporter = parts.reporter;
         this.toMappers = parts.toMappers;
         this.toCloud = parts.toCloud;
         this.#toEventBus = parts.toEventBus;
+    }
+
+    /** When every value counts, none is left out for being the same. */
+    get refreshMs(): number {
+        return this.config.offlinePolicy === "all" ? 0 : this.config.refreshMs;
     }
 
     stamp(eventId: string = randomUUID()): Stamp {
@@ -71,18 +76,22 @@ export class TwinContext {
      */
     async apply(record: DeviceRecord, changes: ReadonlyMap<string, TwinChange>, options: ApplyOptions): Promise<void> {
         const { eventId, answer, oneSegment } = options;
-        for (const [key, { current }] of changes) {
+        const fresh = [...changes].filter(([, { last, current }]) => last !== current);
+        for (const [key, { current }] of fresh) {
             if (current === undefined) record.twin.delete(key);
             else record.twin.set(key, current);
         }
-        this.registry.putRecord(record);
         const delta = updateDelta(this.stamp(), record);
-        await this.#stored(record, eventId, oneSegment);
+        if (fresh.length > 0) {
+            this.registry.putRecord(record);
+            this.reporter.changed(record, changes);
+            await this.#stored(record, eventId, oneSegment);
+        }
         const stamp = this.stamp(eventId);
         if (answer) this.publishFor(record.id, "twin/update/result", updateResult(stamp, changes), oneSegment);
         this.publishFor(record.id, "twin/update/document", updateDocument(stamp, changes), oneSegment);
         if (delta !== undefined) this.publishFor(record.id, "twin/update/delta", delta, oneSegment);
-        this.uplink.offer(record);
+        this.reporter.offer(record);
     }
 
     async #stored(record: DeviceRecord, eventId: string, oneSegment: boolean | undefined): Promise<void> {

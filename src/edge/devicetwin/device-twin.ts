@@ -13,7 +13,7 @@ import { MapperSide } from "./mapper-side.ts";
 import { MqttSide } from "./mqtt-side.ts";
 import type { DeviceRecord } from "./records.ts";
 import { Registry } from "./registry.ts";
-import { Uplink } from "./uplink.ts";
+import { Reporter } from "./reporter.ts";
 
 export type DeviceTwinOutput = "edgehub" | "eventbus" | "mappers";
 
@@ -28,7 +28,7 @@ export interface DeviceTwinPorts extends Ports {
 export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
     readonly outputs = ["edgehub", "eventbus", "mappers"] as const;
     readonly #registry: Registry;
-    readonly #uplink: Uplink;
+    readonly #reporter: Reporter;
     readonly #log: Logger;
     readonly #cloud: CloudSide;
     readonly #mqtt: MqttSide;
@@ -39,26 +39,18 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
     constructor(config: DeviceTwinConfig, ports: DeviceTwinPorts) {
         super();
         const { clock, log } = ports;
-        const registry = new Registry(below(ports.store, "devicetwin/"));
+        const store = below(ports.store, "devicetwin/");
+        const registry = new Registry(store);
         const toCloud = (envelope: Envelope): void => this.#emit("edgehub", envelope);
         this.#registry = registry;
         this.#log = log;
-        this.#uplink = new Uplink({
-            clock,
-            confirmTimeoutMs: config.confirmTimeoutMs,
-            send: toCloud,
-            // Not worth a flush of its own: a confirmation that is lost only makes a report be sent twice.
-            confirmed: (record) => registry.putRecord(record),
-            reportsToCloud: (id, property) =>
-                registry.instance(id)?.properties.find(({ name }) => name === property)?.reportToCloud ?? true,
-            current: (id) => registry.records.get(id),
-        });
+        this.#reporter = new Reporter({ config, clock, log, store, registry, send: toCloud });
         const context = new TwinContext({
             config,
             clock,
             log,
             registry,
-            uplink: this.#uplink,
+            reporter: this.#reporter,
             toCloud,
             toEventBus: (envelope) => this.#emit("eventbus", envelope),
             toMappers: (envelope) => this.#emit("mappers", envelope),
@@ -69,7 +61,7 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
     }
 
     async start(): Promise<void> {
-        this.#loaded = this.#registry.load();
+        this.#loaded = this.#registry.load().then(() => this.#reporter.load());
         await this.#loaded;
         this.#mappers.replay();
         this.#showState();
@@ -78,7 +70,8 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
     async stop(): Promise<void> {
         if (this.#stopped) return;
         this.#stopped = true;
-        this.#uplink.stop();
+        this.#mappers.stop();
+        this.#reporter.stop();
         await this.#registry
             .commit()
             .catch((thrown: unknown) =>
@@ -91,7 +84,7 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
         await this.#loaded;
         const { route, header } = envelope;
         if (header.parent_msg_id !== undefined) {
-            this.#uplink.confirm(header.parent_msg_id);
+            this.#reporter.confirm(header.parent_msg_id);
         } else if (route.source === Source.bus) {
             await this.#mqtt.receive(envelope);
         } else if (route.source === MAPPER_SOURCE) {
@@ -109,10 +102,10 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
     }
 
     #link(operation: string): void {
-        if (operation === Operation.disconnect) this.#uplink.linkDown();
+        if (operation === Operation.disconnect) this.#reporter.linkDown();
         if (operation !== Operation.connect) return;
         this.#cloud.askMembership();
-        this.#uplink.linkUp(this.#registry.records.values());
+        this.#reporter.linkUp();
     }
 
     #emit(output: DeviceTwinOutput, envelope: Envelope): void {

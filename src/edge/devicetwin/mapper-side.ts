@@ -17,16 +17,29 @@ import type { TwinContext } from "./context.ts";
 import { pendingWrites, planDesired, planWritten } from "./desired.ts";
 import type { TwinChange } from "./documents.ts";
 import { setState } from "./mqtt-side.ts";
+import { Reconciler } from "./reconciler.ts";
 import type { DeviceRecord, TwinProperty } from "./records.ts";
+import { policyOf, ReportGate } from "./report-gate.ts";
 import { BadRequest } from "./requests.ts";
 import { planUpdate } from "./updates.ts";
 
 /** Speaks with mappers: hands out devices and desired values, takes what they report (docs/devices.md). */
 export class MapperSide {
     readonly #context: TwinContext;
+    readonly #gate: ReportGate;
+    readonly #reconciler = new Reconciler();
 
     constructor(context: TwinContext) {
         this.#context = context;
+        this.#gate = new ReportGate(context.clock, (id, held) => {
+            this.#apply(id, { reported: held }).catch((thrown: unknown) =>
+                context.log.error("a held reading cannot be stored", { device: id, reason: errorText(thrown) }),
+            );
+        });
+    }
+
+    stop(): void {
+        this.#gate.stop();
     }
 
     /** Tells mappers of a device as it now is, and of desired values that are new. */
@@ -38,15 +51,17 @@ export class MapperSide {
             await registry.commit();
             return;
         }
-        const before = new Set(pendingWrites(record, instance).map((write) => write.id));
+        const before = this.#pendingIds(record);
         const changes = planDesired(record, instance, clock.nowMs());
         if (changes.size === 0) await registry.commit();
         else await this.#context.apply(record, changes, { eventId: this.#context.stamp().event_id, answer: false });
         this.#sendDevice(instance, Operation.update);
-        for (const write of pendingWrites(record, instance)) if (!before.has(write.id)) this.#sendWrite(id, write);
+        this.#sendNewWrites(record, before);
     }
 
     remove(id: string): void {
+        this.#gate.forget(id);
+        this.#reconciler.forget(id);
         this.#send(deviceResource(id), Operation.delete, {});
     }
 
@@ -72,16 +87,34 @@ export class MapperSide {
             const reason = `is neither "${Operation.query} ${ALL_DEVICES}" nor "${Operation.upload} <ns>/device/<name>"`;
             throw refuse("route", reason);
         }
-        const record = this.#context.registry.records.get(id);
-        if (record === undefined) throw new RedgeError("REDGE_DEVICE_UNKNOWN", { device: id });
-        await this.#report(record, parseMapperReport(content));
+        const report = parseMapperReport(content);
+        await this.#apply(id, { ...report, ...this.#admitted(id, report) });
     }
 
-    async #report(record: DeviceRecord, report: MapperReport): Promise<void> {
+    /** The readings that the report policy lets through. */
+    #admitted(id: string, { reported }: MapperReport): Pick<MapperReport, "reported"> {
+        if (reported === undefined) return {};
+        const instance = this.#context.registry.instance(id);
+        const admitted = Object.entries(reported).filter(([name, reading]) => {
+            const policy = policyOf(
+                instance?.properties.find((property) => property.name === name),
+                this.#context.refreshMs,
+            );
+            return this.#gate.admit(id, name, reading, policy);
+        });
+        return { reported: Object.fromEntries(admitted) };
+    }
+
+    async #apply(id: string, report: MapperReport): Promise<void> {
+        const record = this.#context.registry.records.get(id);
+        if (record === undefined) throw new RedgeError("REDGE_DEVICE_UNKNOWN", { device: id });
         try {
+            if (report.state !== undefined) this.#reconciler.stateSaid(id, report.state);
+            const before = this.#pendingIds(record);
             const changes = this.#plan(record, report);
             const eventId = this.#context.stamp().event_id;
             if (changes.size > 0) await this.#context.apply(record, changes, { eventId, answer: true });
+            this.#sendNewWrites(record, before);
             if (report.state !== undefined) await setState(this.#context, record, report.state, undefined);
         } catch (thrown) {
             if (thrown instanceof BadRequest) throw refuse(record.id, thrown.message);
@@ -100,14 +133,29 @@ export class MapperSide {
         const good = given
             .filter(([, value]) => value.quality !== "bad")
             .map(([key, { value, timestamp }]) => [key, { actual: { value: formatValue(value), timestamp } }] as const);
-        const changes = planUpdate(record, new Map(good), typeOf, nowMs);
+        const changes = planUpdate(record, new Map(good), { typeOf, nowMs, refreshMs: 0 });
         const put = (key: string, current: TwinProperty | undefined): void => {
             if (current !== undefined) changes.set(key, { last: record.twin.get(key), current });
         };
         const now = (key: string): TwinProperty | undefined => changes.get(key)?.current ?? record.twin.get(key);
         for (const [key, value] of given) if (value.quality === "bad") put(key, gone(now(key), value));
         for (const [key, answer] of Object.entries(written ?? {})) put(key, planWritten(now(key), answer, nowMs));
+        for (const [key] of good) {
+            const property = instance?.properties.find(({ name }) => name === key);
+            put(key, this.#reconciler.check(record.id, property, now(key), nowMs));
+        }
         return changes;
+    }
+
+    #pendingIds(record: DeviceRecord): ReadonlySet<string | undefined> {
+        return new Set([...record.twin.values()].map(({ pendingWrite }) => pendingWrite));
+    }
+
+    #sendNewWrites(record: DeviceRecord, before: ReadonlySet<string | undefined>): void {
+        const instance = this.#context.registry.instance(record.id);
+        if (instance === undefined) return;
+        for (const write of pendingWrites(record, instance))
+            if (!before.has(write.id)) this.#sendWrite(record.id, write);
     }
 
     #resolve(id: string): DeviceInstance | undefined {

@@ -65,7 +65,11 @@ export class MqttSide {
             const property = instance?.properties.find(({ name }) => name === key);
             return property === undefined ? undefined : twinTypeOf(property.type);
         };
-        const changes = planUpdate(record, twin, typeOf, this.#context.clock.nowMs());
+        const changes = planUpdate(record, twin, {
+            typeOf,
+            nowMs: this.#context.clock.nowMs(),
+            refreshMs: this.#context.refreshMs,
+        });
         await this.#context.apply(record, changes, { eventId, answer: true, oneSegment: topic.oneSegment });
     }
 
@@ -104,5 +108,5 @@ export async function setState(
     context.registry.putRecord(record);
     await context.registry.commit();
     context.publishFor(record.id, "state/update/result", stateResult(context.stamp(eventId), record), oneSegment);
-    context.uplink.offer(record);
+    context.reporter.offer(record);
 }

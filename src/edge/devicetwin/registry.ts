@@ -105,6 +105,11 @@ export class Registry {
         this.#commits.delete(TWIN + id);
     }
 
+    /** For what else is written along with the records. */
+    get commits(): GroupCommit {
+        return this.#commits;
+    }
+
     /** Takes a record back to what is on disk, after a write that failed. */
     async reload(id: string): Promise<void> {
         const stored = await this.#store.get<StoredRecord>(TWIN + id);

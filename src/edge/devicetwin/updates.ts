@@ -7,8 +7,13 @@ import { BadRequest, type GivenTwin, type GivenValue } from "./requests.ts";
 const MAX_AHEAD_MS = 60_000;
 const INT = /^[+-]?\d+$/;
 
-/** What an update needs to know of the device's model: the twin type of a property, when there is one. */
-export type TypeOf = (property: string) => string | undefined;
+export interface UpdateRules {
+    /** The twin type that the device's model gives a property. */
+    readonly typeOf: (property: string) => string | undefined;
+    readonly nowMs: number;
+    /** A value that is the same as less than this ago changes nothing. */
+    readonly refreshMs: number;
+}
 
 /**
  * Works out what an update from MQTT, DMI or a mapper changes (device plane reference 3.8). All or nothing: a key that
@@ -18,13 +23,12 @@ export type TypeOf = (property: string) => string | undefined;
 export function planUpdate(
     record: DeviceRecord,
     twin: ReadonlyMap<string, GivenTwin>,
-    typeOf: TypeOf,
-    nowMs: number,
+    rules: UpdateRules,
 ): Map<string, TwinChange> {
     const changes = new Map<string, TwinChange>();
     for (const [key, given] of twin) {
         const last = record.twin.get(key);
-        const current = given === null ? removal(last) : change(key, last, given, typeOf, nowMs);
+        const current = given === null ? removal(last) : change(key, last, given, rules);
         if (current !== undefined) changes.set(key, { last, current });
     }
     return changes;
@@ -46,8 +50,7 @@ function change(
     key: string,
     last: TwinProperty | undefined,
     given: NonNullable<GivenTwin>,
-    typeOf: TypeOf,
-    nowMs: number,
+    { typeOf, nowMs, refreshMs }: UpdateRules,
 ): TwinProperty {
     const alive = last !== undefined && last.type !== DELETED;
     const type = alive ? last.type : (given.type ?? typeOf(key) ?? "string");
@@ -56,6 +59,7 @@ function change(
     checkType(key, type, given.actual);
     const expected = given.expected === undefined ? undefined : stored(given.expected, nowMs);
     const actual = given.actual === undefined ? undefined : stored(given.actual, nowMs);
+    if (alive && given.optional !== false && expected === undefined && isSame(last, actual, refreshMs)) return last;
     const before = alive ? settled(last, expected, actual) : undefined;
     return {
         ...(before ?? { optional: true, seq: last?.seq ?? 0, confirmed: last?.confirmed ?? 0 }),
@@ -65,6 +69,13 @@ function change(
         ...(actual === undefined ? {} : { actual, actualVersion: bump(last?.actualVersion) }),
         seq: (last?.seq ?? 0) + 1,
     };
+}
+
+/** KubeEdge counts every report as a change; here a value that was told just now and is still the same is none. */
+function isSame(last: TwinProperty, actual: StoredValue | undefined, refreshMs: number): boolean {
+    const before = last.actual;
+    if (actual === undefined || before === undefined || before.quality === "bad") return false;
+    return actual.value === before.value && Math.abs(actual.timestamp - before.timestamp) < refreshMs;
 }
 
 /**

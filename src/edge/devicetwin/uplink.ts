@@ -20,6 +20,8 @@ export interface UplinkOptions {
     /** Called after the cloud confirmed something of this record, to keep it. */
     readonly confirmed: (record: DeviceRecord) => void;
     readonly reportsToCloud: (id: string, property: string) => boolean;
+    /** False: twins go another way, only states go here. */
+    readonly twins: boolean;
     readonly current: (id: string) => DeviceRecord | undefined;
 }
 
@@ -47,7 +49,7 @@ export class Uplink {
     /** Sends what the cloud does not know yet of this device, unless a report of it is under way. */
     offer(record: DeviceRecord): void {
         if (!this.#up) return;
-        if (!this.#twinBusy.has(record.id)) this.#sendTwin(record);
+        if (this.#options.twins && !this.#twinBusy.has(record.id)) this.#sendTwin(record);
         if (!this.#stateBusy.has(record.id)) this.#sendState(record);
     }
 

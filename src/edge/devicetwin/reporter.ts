@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "../../core/clock.ts";
+import { errorText } from "../../core/errors/redge-error.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Envelope } from "../../envelope/envelope.ts";
+import type { DocumentStore } from "../../store/store.ts";
+import { Backlog, type KeptReport } from "./backlog.ts";
+import { BacklogUplink } from "./backlog-uplink.ts";
+import type { DeviceTwinConfig } from "./config.ts";
+import type { TwinChange } from "./documents.ts";
+import type { DeviceRecord, TwinProperty } from "./records.ts";
+import type { Registry } from "./registry.ts";
+import { Uplink } from "./uplink.ts";
+
+export interface ReporterParts {
+    readonly config: DeviceTwinConfig;
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly store: DocumentStore;
+    readonly registry: Registry;
+    readonly send: (envelope: Envelope) => void;
+}
+
+/** Reports of a device kept for the cloud when the policy is "all" and nothing else is said. */
+const DEFAULT_BACKLOG = 100_000;
+
+/** Tells the cloud what changed, by the policy: the newest of each property, or every report in its order. */
+export class Reporter {
+    readonly #registry: Registry;
+    readonly #uplink: Uplink;
+    readonly #backlog: Backlog | undefined;
+    readonly #backlogUplink: BacklogUplink | undefined;
+
+    constructor({ config, clock, log, store, registry, send }: ReporterParts) {
+        this.#registry = registry;
+        const all = config.offlinePolicy === "all";
+        this.#uplink = new Uplink({
+            clock,
+            twins: !all,
+            confirmTimeoutMs: config.confirmTimeoutMs,
+            send,
+            // Not worth a flush of its own: a confirmation that is lost only makes a report be sent twice.
+            confirmed: (record) => registry.putRecord(record),
+            reportsToCloud: (id, property) => this.#reportsToCloud(id, property),
+            current: (id) => registry.records.get(id),
+        });
+        if (!all) return;
+        const backlog = new Backlog(store, registry.commits, config.historyLength || DEFAULT_BACKLOG);
+        this.#backlog = backlog;
+        this.#backlogUplink = new BacklogUplink({
+            clock,
+            backlog,
+            confirmTimeoutMs: config.confirmTimeoutMs,
+            send,
+            confirmed: (device, report) => this.#confirmed(device, report),
+            failed: (thrown) => log.error("kept reports cannot be read", { reason: errorText(thrown) }),
+        });
+    }
+
+    async load(): Promise<void> {
+        await this.#backlog?.load();
+    }
+
+    /** Called within the change, before it is written, so that twin and report reach the disk together. */
+    changed(record: DeviceRecord, changes: ReadonlyMap<string, TwinChange>): void {
+        if (this.#backlog === undefined) return;
+        const report: Record<string, TwinProperty> = {};
+        for (const [key, { last, current }] of changes) {
+            if (current === undefined || current.seq === (last?.seq ?? 0)) continue;
+            if (this.#reportsToCloud(record.id, key)) report[key] = current;
+        }
+        if (Object.keys(report).length > 0) this.#backlog.push(record.id, report);
+    }
+
+    offer(record: DeviceRecord): void {
+        this.#uplink.offer(record);
+        this.#backlogUplink?.offer(record.id);
+    }
+
+    confirm(parentId: string): void {
+        if (!this.#uplink.confirm(parentId)) this.#backlogUplink?.confirm(parentId);
+    }
+
+    linkDown(): void {
+        this.#uplink.linkDown();
+        this.#backlogUplink?.linkDown();
+    }
+
+    linkUp(): void {
+        this.#uplink.linkUp(this.#registry.records.values());
+        this.#backlogUplink?.linkUp();
+    }
+
+    forget(device: string): void {
+        this.#backlog?.forget(device);
+        this.#backlogUplink?.forget(device);
+    }
+
+    stop(): void {
+        this.#uplink.stop();
+        this.#backlogUplink?.linkDown();
+    }
+
+    #reportsToCloud(id: string, property: string): boolean {
+        const found = this.#registry.instance(id)?.properties.find(({ name }) => name === property);
+        return found?.reportToCloud ?? true;
+    }
+
+    #confirmed(device: string, report: KeptReport): void {
+        const record = this.#registry.records.get(device);
+        if (record === undefined) return;
+        for (const [key, { seq }] of Object.entries(report)) {
+            const property = record.twin.get(key);
+            if (property !== undefined && property.confirmed < seq)
+                record.twin.set(key, { ...property, confirmed: seq });
+        }
+        this.#registry.putRecord(record);
+    }
+}

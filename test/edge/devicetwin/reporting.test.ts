@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, test } from "vitest";
+import { mapperReport } from "../../../src/edge/mappers/wire.ts";
+import { newEnvelope } from "../../../src/envelope/envelope.ts";
+import { type Harness, startTwin, thermo, thermoModel } from "./harness.ts";
+
+const ID = "default/thermo-1";
+const link = (operation: "connect" | "disconnect") =>
+    newEnvelope({ route: { source: "edgehub", group: "hub", operation, resource: "link" }, content: null });
+const read = (harness: Harness, value: unknown, timestamp?: number) =>
+    harness.twin.receive(mapperReport(ID, { reported: { temperature: { value, timestamp } } }));
+const stored = (harness: Harness) => harness.twin.records.get(ID)?.twin.get("temperature")?.actual?.value;
+
+async function withThermo(visitor = {}, property = {}, config = {}): Promise<Harness> {
+    const harness = await startTwin(config);
+    await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
+    const device = thermo(undefined);
+    const [temperature, ...others] = device.spec.properties;
+    const changed = { ...temperature, ...property, visitors: { protocolName: "modbus", configData: visitor } };
+    const spec = { ...device.spec, properties: [changed, ...others] };
+    await harness.cloud("insert", "default/device/thermo-1", { ...device, spec });
+    await harness.confirmAll();
+    return harness;
+}
+
+describe("report policy", () => {
+    test("a value within the dead-band is neither stored nor sent nor published", async () => {
+        const harness = await withThermo({ reportDeadband: 0.5 });
+        await read(harness, 20);
+        await harness.confirmAll();
+        harness.take("eventbus");
+        for (const value of [20.5, 19.5, 20.2]) await read(harness, value);
+        expect([stored(harness), harness.take("edgehub"), harness.take("eventbus")]).toEqual(["20", [], []]);
+        await read(harness, 20.6);
+        expect(stored(harness)).toBe("20.6");
+    });
+
+    test("a dead-band in percent follows the value last told", async () => {
+        const harness = await withThermo({ reportDeadbandPercent: 10 });
+        for (const value of [100, 109]) await read(harness, value);
+        expect(stored(harness)).toBe("100");
+        await read(harness, 111);
+        expect(stored(harness)).toBe("111");
+    });
+
+    test("an unchanged value is told again only as a sign of life", async () => {
+        const harness = await withThermo({}, {}, { refreshMs: 30_000 });
+        await read(harness, 20);
+        await harness.confirmAll();
+        await harness.clock.advance(29_000);
+        await read(harness, 20);
+        expect(harness.take("edgehub")).toEqual([]);
+        await harness.clock.advance(1_000);
+        await read(harness, 20);
+        expect(harness.take("edgehub")).toHaveLength(1);
+    });
+
+    test("within the report cycle the newest value waits for its end, with the time it was read", async () => {
+        const harness = await withThermo({}, { reportCycle: 1000 });
+        await read(harness, 20);
+        await harness.clock.advance(300);
+        await read(harness, 21);
+        const readAt = harness.clock.nowMs();
+        await read(harness, 22);
+        expect(stored(harness)).toBe("20");
+        await harness.clock.advance(700);
+        expect(harness.twin.records.get(ID)?.twin.get("temperature")?.actual).toEqual({
+            value: "22",
+            timestamp: readAt,
+        });
+    });
+});
+
+describe("after an outage", () => {
+    const values = (harness: Harness) =>
+        harness.sent.edgehub
+            .filter(({ route }) => route.resource.endsWith("edge_updated"))
+            .map(({ content }) => {
+                const { twin } = content as {
+                    twin: { temperature: { actual: { value: string; metadata: { timestamp: number } } } };
+                };
+                return [twin.temperature.actual.value, twin.temperature.actual.metadata.timestamp];
+            });
+
+    async function outage(policy: "all" | "newest", count: number) {
+        const harness = await withThermo({}, {}, { offlinePolicy: policy });
+        await harness.twin.receive(link("disconnect"));
+        harness.take("edgehub");
+        const wanted: [string, number][] = [];
+        for (let index = 1; index <= count; index += 1) {
+            await harness.clock.advance(index % 1000 === 0 ? 1 : 0);
+            const timestamp = harness.clock.nowMs() - count + index;
+            wanted.push([String(index), timestamp]);
+            await read(harness, index, timestamp);
+        }
+        await harness.twin.stop();
+        const again = await startTwin({ offlinePolicy: policy }, harness.store);
+        await again.twin.receive(link("connect"));
+        return { again, wanted };
+    }
+
+    test('10,000 reports arrive in order with their own time stamps when the policy is "all", also after a restart', async () => {
+        const { again, wanted } = await outage("all", 10_000);
+        const arrived: (string | number)[][] = [];
+        while (arrived.length < wanted.length) {
+            await again.clock.advance(0);
+            const batch = values(again);
+            expect(batch.length).toBeGreaterThan(0);
+            arrived.push(...batch);
+            expect(again.sent.edgehub.filter(({ header }) => header.type !== "keep-all").length).toBeLessThan(2);
+            await again.confirmAll();
+        }
+        expect(arrived).toEqual(wanted);
+        await again.clock.advance(0);
+        expect(values(again)).toEqual([]);
+        await again.twin.stop();
+        expect(await again.store.scan("devicetwin/report/")).toEqual([]);
+    });
+
+    test('only the newest arrives when the policy is "newest"', async () => {
+        const { again, wanted } = await outage("newest", 100);
+        expect(values(again)).toEqual(wanted.slice(-1));
+    });
+});
+
+describe("desired values that a device has lost", () => {
+    test("are set again when it comes online with another value, once; later changes at the device are left alone", async () => {
+        const harness = await startTwin();
+        await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
+        await harness.cloud("insert", "default/device/thermo-1", thermo("25"));
+        const writes = () =>
+            harness
+                .take("mappers")
+                .filter(({ route }) => route.operation === "write")
+                .map(({ content }) => content as { id: string; value: number });
+        const say = (report: Parameters<typeof mapperReport>[1]) => harness.twin.receive(mapperReport(ID, report));
+        const [first] = writes();
+        await say({ state: "online" });
+        await say({ written: { target: { id: first?.id, value: 25 } }, reported: { target: { value: 25 } } });
+        await say({ reported: { target: { value: 30 } } });
+        expect(writes()).toEqual([]);
+        await say({ state: "offline" });
+        await say({ state: "online" });
+        await say({ reported: { target: { value: 10 } } });
+        const [again] = writes();
+        expect(again).toMatchObject({ value: 25 });
+        await say({ written: { target: { id: again?.id, value: 25 } } });
+        await say({ reported: { target: { value: 10 } } });
+        expect(writes()).toEqual([]);
+    });
+});
