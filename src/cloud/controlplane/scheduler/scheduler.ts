@@ -139,8 +139,11 @@ export class Scheduler extends Controller {
         this.queue.add(ROUND);
     }
 
+    /** All at once, so that the round sees them together and can serve the most important first. */
     #lookAtAll(): void {
-        for (const pod of this.caches.pods.byIndex("node", "")) if (isWaiting(pod)) this.#look(pod);
+        const waiting = this.caches.pods.byIndex("node", "").filter(isWaiting);
+        for (const pod of waiting) this.#due.add(keyOf(pod));
+        if (waiting.length > 0) this.queue.add(ROUND);
     }
 }
 

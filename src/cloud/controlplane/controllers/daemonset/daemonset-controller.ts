@@ -28,7 +28,7 @@ export class DaemonSetController extends Controller {
 
     constructor(caches: Caches, ports: ControlPorts) {
         super("daemonset-controller", caches, ports);
-        this.#pods = new PodControl(Kinds.daemonSet, this.ports, this.events);
+        this.#pods = new PodControl(Kinds.daemonSet, caches, this.ports, this.events);
         this.#history = new DaemonHistory(caches, this.ports);
     }
 
@@ -66,6 +66,8 @@ export class DaemonSetController extends Controller {
         const history = await this.#history.construct(daemonSet);
         if (history === undefined) return;
         const hash = history.current.metadata.labels?.[CONTROLLER_REVISION_HASH] ?? "";
+        // Asked before the cache is read: what arrives in between must not make an old picture look complete.
+        const pendingMs = this.#pods.expected.pendingMs(key);
         const pods = await claim({
             cluster: this.ports.cluster,
             ownerType: Kinds.daemonSet,
@@ -75,7 +77,6 @@ export class DaemonSetController extends Controller {
             candidates: this.caches.pods.byIndex("namespace", namespace ?? ""),
         });
         const byNode = groupByNode(pods);
-        const pendingMs = this.#pods.expected.pendingMs(key);
         let failure: unknown;
         if (pendingMs !== undefined) this.queue.addAfter(key, pendingMs);
         else {

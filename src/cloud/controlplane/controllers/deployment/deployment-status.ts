@@ -47,6 +47,7 @@ export function deploymentStatus(
         const message = "Deployment does not have minimum availability.";
         conditions.set("Available", "False", "MinimumReplicasUnavailable", message);
     }
+    notePause(deployment, conditions);
     const retryMs = progress({ deployment, current, old }, counts, conditions, nowMs);
     copyReplicaFailure(all, current, conditions);
     const shown = Object.fromEntries(
@@ -101,6 +102,18 @@ export class Conditions {
     }
 }
 
+/** A pause stops the clock of the deadline; resuming starts it anew. */
+function notePause(deployment: Deployment, conditions: Conditions): void {
+    const reason = conditions.get("Progressing")?.reason;
+    // What has failed stays so until something changes.
+    if (reason === "ProgressDeadlineExceeded") return;
+    if (deployment.spec.paused && reason !== "DeploymentPaused") {
+        conditions.set("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused");
+    } else if (!deployment.spec.paused && reason === "DeploymentPaused") {
+        conditions.set("Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed");
+    }
+}
+
 function progress(
     { deployment, current }: Rollout,
     counts: Counts,
@@ -119,6 +132,7 @@ function progress(
     // Once complete it stays so until a new rollout, even when pods fail later.
     const settled = before.replicas === before.updatedReplicas && known?.reason === "NewReplicaSetAvailable";
     if (settled) return undefined;
+    if (deployment.spec.paused) return undefined;
     if (isComplete(deployment, counts)) {
         conditions.set(
             "Progressing",
@@ -130,7 +144,7 @@ function progress(
     }
     if (hasProgressed(before, counts)) {
         conditions.renew("Progressing", "True", "ReplicaSetUpdated", `${what} "${name}" is progressing.`);
-    } else if (known?.reason !== "DeploymentPaused" && known !== undefined) {
+    } else if (known !== undefined) {
         const sinceMs = timeMs(known.lastUpdateTime) ?? nowMs;
         if (known.reason !== "ProgressDeadlineExceeded" && nowMs - sinceMs >= deadlineS * 1000) {
             conditions.set(
@@ -143,7 +157,7 @@ function progress(
         }
     }
     const since = conditions.get("Progressing");
-    if (since === undefined || since.reason === "ProgressDeadlineExceeded" || deployment.spec.paused) return undefined;
+    if (since === undefined || since.reason === "ProgressDeadlineExceeded") return undefined;
     return Math.max(1000, (timeMs(since.lastUpdateTime) ?? nowMs) + deadlineS * 1000 - nowMs);
 }
 

@@ -29,7 +29,7 @@ export class JobController extends Controller {
 
     constructor(caches: Caches, ports: ControlPorts) {
         super("job-controller", caches, ports);
-        this.#pods = new PodControl(ControllerKinds.job, this.ports, this.events);
+        this.#pods = new PodControl(ControllerKinds.job, caches, this.ports, this.events);
     }
 
     protected watch(): void {

@@ -3,7 +3,7 @@ import type { EventRecorder } from "../../../../kube/client/event-recorder.ts";
 import { isNotFound, statusMessage } from "../../../../kube/client/status-error.ts";
 import { Kinds, type KubeObject, type ResourceType } from "../../../../kube/types.ts";
 import type { Pod, PodTemplate } from "../../objects/pod.ts";
-import type { ControlPorts } from "./caches.ts";
+import type { Caches, ControlPorts } from "./caches.ts";
 import { keyOf } from "./controller.ts";
 import { Expectations } from "./expectations.ts";
 import { controllerReference, named } from "./owners.ts";
@@ -17,9 +17,11 @@ export class PodControl {
     readonly #ports: ControlPorts;
     readonly #events: EventRecorder;
     readonly #ownerType: ResourceType;
+    readonly #caches: Caches;
 
-    constructor(ownerType: ResourceType, ports: ControlPorts, events: EventRecorder) {
+    constructor(ownerType: ResourceType, caches: Caches, ports: ControlPorts, events: EventRecorder) {
         this.#ownerType = ownerType;
+        this.#caches = caches;
         this.#ports = ports;
         this.#events = events;
         this.expected = new Expectations(ports.clock);
@@ -44,7 +46,9 @@ export class PodControl {
         };
         try {
             const created = (await this.#ports.cluster.create(Kinds.pod, pod)) as Pod;
-            this.expected.created(keyOf(owner), created);
+            // Its event may have been faster than this answer.
+            const known = this.#caches.pods.get(created.metadata.namespace, created.metadata.name);
+            if (known?.metadata.uid !== created.metadata.uid) this.expected.created(keyOf(owner), created);
             this.#events.record(owner, "Normal", "SuccessfulCreate", `Created pod: ${created.metadata.name}`);
             return created;
         } catch (failure) {

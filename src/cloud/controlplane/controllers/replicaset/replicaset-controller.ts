@@ -21,7 +21,7 @@ export class ReplicaSetController extends Controller {
 
     constructor(caches: Caches, ports: ControlPorts) {
         super("replicaset-controller", caches, ports);
-        this.#pods = new PodControl(Kinds.replicaSet, this.ports, this.events);
+        this.#pods = new PodControl(Kinds.replicaSet, caches, this.ports, this.events);
     }
 
     protected watch(): void {
@@ -52,6 +52,8 @@ export class ReplicaSetController extends Controller {
         const { namespace, name } = splitKey(key);
         const replicaSet = this.caches.replicaSets.get(namespace, name);
         if (replicaSet === undefined) return;
+        // Asked before the cache is read: what arrives in between must not make an old count look complete.
+        const pendingMs = this.#pods.expected.pendingMs(key);
         const pods = await claim({
             cluster: this.ports.cluster,
             ownerType: Kinds.replicaSet,
@@ -60,7 +62,6 @@ export class ReplicaSetController extends Controller {
             selects: labelSelectorMatcher(replicaSet.spec.selector),
             candidates: this.caches.pods.byIndex("namespace", namespace ?? "").filter(isActive),
         });
-        const pendingMs = this.#pods.expected.pendingMs(key);
         let failure: unknown;
         let attempted = 0;
         if (pendingMs !== undefined) this.queue.addAfter(key, pendingMs);
