@@ -86,6 +86,7 @@ class ComponentRunner<C extends Wired> {
                 if (this.#stopping.signal.aborted) return;
                 reportStartFailure(this.#shell, thrown, errorText(thrown) !== reported);
                 reported = errorText(thrown);
+                await this.#giveBack();
                 if (needsConfiguring(thrown)) return;
             }
             await sleep(clock, pauseMs * (0.5 + random() / 2), this.#stopping.signal);
@@ -117,7 +118,7 @@ class ComponentRunner<C extends Wired> {
     }
 
     async stop(): Promise<void> {
-        const { clock, log } = this.#shell.ports;
+        const { clock } = this.#shell.ports;
         this.#stopping.abort();
         const settled = this.#ready.then(
             () => {},
@@ -125,14 +126,25 @@ class ComponentRunner<C extends Wired> {
         );
         try {
             await within(clock, START_SETTLES_MS, settled);
-            const stopped = this.#component === undefined || (await within(clock, STOP_MS, this.#component.stop()));
+        } finally {
+            await this.#giveBack();
+            this.#shell.status.close();
+        }
+    }
+
+    /** Stops the component, also one whose start failed half way, and lets go of what config nodes handed out. */
+    async #giveBack(): Promise<void> {
+        const { clock, log } = this.#shell.ports;
+        const component = this.#component;
+        this.#component = undefined;
+        try {
+            const stopped = component === undefined || (await within(clock, STOP_MS, component.stop()));
             if (!stopped) log.warn("The component did not stop in time");
-            this.#component?.clear();
+            component?.clear();
             await within(clock, STOP_MS, this.#shell.release());
         } catch (thrown) {
             log.error("The component did not stop cleanly", { reason: errorText(thrown) });
         }
-        this.#shell.status.close();
     }
 
     async #attempt(): Promise<C> {
@@ -140,9 +152,6 @@ class ComponentRunner<C extends Wired> {
         this.#shell.status.announce({ level: "connecting", text: "starting" });
         const component = await this.#build(this.#shell);
         if (this.#stopping.signal.aborted) throw new Error("The node is closing");
-        // A first attempt that failed half way still holds what it opened.
-        await this.#component?.stop();
-        this.#component?.clear();
         this.#component = component;
         component.on("output", (output, envelope) => this.#sendEnvelope(output, envelope));
         component.on("state", (state) => this.#shell.status.show(state));

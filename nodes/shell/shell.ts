@@ -105,6 +105,13 @@ export class NodeShell {
         return parseConfig<{ text?: string }>(TEXT, { text: this.def[field] }).text;
     }
 
+    /** A field that lists words, separated by commas; absent when there is none. */
+    words(field: string): string[] | undefined {
+        const words = (this.text(field) ?? "").split(",").map((word) => word.trim());
+        const found = words.filter((word) => word !== "");
+        return found.length === 0 ? undefined : found;
+    }
+
     /** Where this runtime keeps Redge's files: the given folder, else `redge` in Node-RED's user directory. */
     dataDir(given: string | undefined): string {
         return given === undefined ? join(this.red.settings.userDir ?? process.cwd(), "redge") : resolve(given);

@@ -11,6 +11,7 @@ RED.nodes.registerType("kubeedge-cluster", {
         context: { value: "" },
         store: { value: "", type: "kubeedge-store", required: false },
         host: { value: "" },
+        sans: { value: "" },
         port: { value: "", validate: port },
         dataDir: { value: "" },
     },

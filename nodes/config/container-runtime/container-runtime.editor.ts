@@ -7,6 +7,7 @@ RED.nodes.registerType("kubeedge-container-runtime", {
         name: { value: "" },
         version: { value: 1 },
         engine: { value: "", validate: oneOf("auto", "docker", "cri", "none") },
+        store: { value: "", type: "kubeedge-store", required: true },
         socket: { value: "" },
     },
     label() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PodRuntime } from "../../../src/edge/edged/index.ts";
 import { attachPart } from "../../shell/config-node.ts";
+import { store } from "../../shell/parts.ts";
 import type { NodeDef, NodeRed, RedNode } from "../../shell/red.ts";
 import { type ContainerRuntimeNodeConfig, containerRuntimeNodeConfig } from "./schema.ts";
 
@@ -8,8 +9,11 @@ export default function (RED: NodeRed): void {
     function ContainerRuntimeNode(this: RedNode, def: NodeDef): void {
         RED.nodes.createNode(this, def);
         attachPart<readonly PodRuntime[]>(RED, this, def, async (shell) => {
-            shell.parse<ContainerRuntimeNodeConfig>(containerRuntimeNodeConfig);
-            return { value: [], close: async () => {} };
+            const { openContainerRuntimes } = await import("../../../src/edge/edged/runtimes/containers.ts");
+            const config = shell.parse<ContainerRuntimeNodeConfig>(containerRuntimeNodeConfig);
+            const options = { ...config, store: await shell.use(store, "store") };
+            const { runtimes, close } = await openContainerRuntimes(options, shell.ports);
+            return { value: runtimes, close };
         });
     }
     RED.nodes.registerType("kubeedge-container-runtime", ContainerRuntimeNode);

@@ -22,7 +22,7 @@ export default function (RED: NodeRed): void {
 
 async function authority(shell: NodeShell, config: IdentityNodeConfig): Promise<Opened<CloudIdentity>> {
     const { CloudAuthority, cloudAuthorityConfig } = await import("../../../src/link/identity/cloud-authority.ts");
-    const extra = { hosts: names(config.hosts), folder: join(shell.dataDir(config.folder), "authority") };
+    const extra = { hosts: shell.words("hosts"), folder: join(shell.dataDir(config.folder), "authority") };
     const parts = config.storage === "secret" ? { cluster: await shell.use(cluster, "cluster") } : {};
     const identity = new CloudAuthority(shell.parse(cloudAuthorityConfig, extra), { ...shell.ports, ...parts });
     await identity.start();
@@ -40,12 +40,4 @@ async function credentials(shell: NodeShell, config: IdentityNodeConfig): Promis
     const identity = new EdgeCredentials(shell.parse(edgeCredentialsConfig, extra), shell.ports);
     await identity.start();
     return { value: identity, close: () => identity.stop() };
-}
-
-function names(text: string | undefined): string[] | undefined {
-    const list = text
-        ?.split(",")
-        .map((name) => name.trim())
-        .filter((name) => name !== "");
-    return list === undefined || list.length === 0 ? undefined : list;
 }

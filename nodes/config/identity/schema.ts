@@ -3,8 +3,6 @@ import type { ConfigSchema } from "../../../src/core/config.ts";
 
 export interface IdentityNodeConfig {
     readonly role: "cloud" | "edge";
-    /** Names and addresses of the cloud, separated by commas. */
-    readonly hosts?: string;
     /** Absent: `redge` in Node-RED's user directory. */
     readonly folder?: string;
     /** Absent: the host name. */
@@ -16,7 +14,6 @@ export const identityNodeConfig = {
     type: "object",
     properties: {
         role: { type: "string", enum: ["cloud", "edge"], default: "cloud" },
-        hosts: { type: "string" },
         folder: { type: "string" },
         nodeName: { type: "string" },
         storage: { type: "string", enum: ["secret", "folder"], default: "secret" },
