@@ -112,6 +112,14 @@ export const Kinds = {
         plural: "devicestatuses",
         namespaced: true,
     },
+    rule: { group: "rules.kubeedge.io", version: "v1", kind: "Rule", plural: "rules", namespaced: true },
+    ruleEndpoint: {
+        group: "rules.kubeedge.io",
+        version: "v1",
+        kind: "RuleEndpoint",
+        plural: "ruleendpoints",
+        namespaced: true,
+    },
     objectSync: {
         group: "reliablesyncs.kubeedge.io",
         version: "v1alpha1",

@@ -75,7 +75,10 @@ export function validateDefinition(object: KubeObject, current: KubeObject | und
     versions.forEach((version, at) => {
         const path = `spec.versions[${at}].schema.openAPIV3Schema`;
         const schema = schemaOf(version);
-        if (schema === undefined) return errors.push(required(path, "schemas are required"));
+        if (schema === undefined) {
+            errors.push(required(path, "schemas are required"));
+            return;
+        }
         if (schema["type"] !== "object")
             errors.push(invalidValue(`${path}.type`, schema["type"] ?? "", "must be object at the root"));
         try {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isRecord } from "../../core/json.ts";
+import { isRecord, type JsonRecord } from "../../core/json.ts";
 import type { MergeField, MergeSchema } from "../patch/strategic.ts";
 
 /** A schema as it stands in an OpenAPI document. */
@@ -138,38 +138,46 @@ export interface Findings {
  * Everything that is found is reported, nothing is thrown.
  */
 export function inspect(schema: Schema, value: unknown, path: string, findings: Findings): void {
-    switch (schema.type) {
-        case "any":
-            return;
-        case "object":
-            return inspectObject(schema, value, path, findings);
-        case "map":
-            if (!isRecord(value)) return wrong(findings, path, value, "object");
-            for (const [key, inner] of Object.entries(value)) {
-                if (schema.items !== undefined && inner !== null)
-                    inspect(schema.items, inner, `${path}.${key}`, findings);
-            }
-            return;
-        case "list":
-            if (!Array.isArray(value)) return wrong(findings, path, value, "array");
-            value.forEach((inner, at) => {
-                if (schema.items !== undefined) inspect(schema.items, inner, `${path}[${at}]`, findings);
-            });
-            return;
-        case "intOrString":
-            if (typeof value !== "string" && typeof value !== "number") wrong(findings, path, value, "intOrString");
-            return;
-        case "integer":
-            if (!Number.isInteger(value)) wrong(findings, path, value, "integer");
-            return;
-        default:
-            // biome-ignore lint/suspicious/useValidTypeof: the remaining field types are names of JavaScript types
-            if (typeof value !== schema.type) wrong(findings, path, value, schema.type);
+    const { type } = schema;
+    if (type === "any") return;
+    if (!isOfType(type, value)) {
+        const found = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+        findings.wrongType.push({ path, found, wanted: type });
+    } else if (Array.isArray(value)) {
+        value.forEach((inner, at) => {
+            if (schema.items !== undefined) inspect(schema.items, inner, `${path}[${at}]`, findings);
+        });
+    } else if (isRecord(value)) {
+        if (type === "object") inspectObject(schema, value, path, findings);
+        else inspectMap(schema.items, value, path, findings);
     }
 }
 
-function inspectObject(schema: Schema, value: unknown, path: string, findings: Findings): void {
-    if (!isRecord(value)) return wrong(findings, path, value, "object");
+function isOfType(type: FieldType, value: unknown): boolean {
+    switch (type) {
+        case "any":
+            return true;
+        case "object":
+        case "map":
+            return isRecord(value);
+        case "list":
+            return Array.isArray(value);
+        case "intOrString":
+            return typeof value === "string" || typeof value === "number";
+        case "integer":
+            return Number.isInteger(value);
+        default:
+            return typeof value === type;
+    }
+}
+
+function inspectMap(items: Schema | undefined, value: JsonRecord, path: string, findings: Findings): void {
+    if (items === undefined) return;
+    for (const [key, inner] of Object.entries(value))
+        if (inner !== null) inspect(items, inner, `${path}.${key}`, findings);
+}
+
+function inspectObject(schema: Schema, value: JsonRecord, path: string, findings: Findings): void {
     for (const [key, inner] of Object.entries(value)) {
         const at = path === "" ? key : `${path}.${key}`;
         const property = schema.property(key);
@@ -180,11 +188,6 @@ function inspectObject(schema: Schema, value: unknown, path: string, findings: F
     for (const key of schema.required) {
         if (value[key] === undefined) findings.missing.push(path === "" ? key : `${path}.${key}`);
     }
-}
-
-function wrong(findings: Findings, path: string, value: unknown, wanted: string): void {
-    const found = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
-    findings.wrongType.push({ path, found, wanted });
 }
 
 /** Removes what the schema does not know, in place. */

@@ -47,20 +47,24 @@ function readOperation(raw: unknown): Operation {
 function applyOne(root: { document: unknown }, { op, path, from, value }: Operation): void {
     switch (op) {
         case "add":
-            return add(root, path, structuredClone(value));
+            add(root, path, structuredClone(value));
+            return;
         case "remove":
             remove(root, path);
             return;
         case "replace":
-            return replace(root, path, structuredClone(value));
+            replace(root, path, structuredClone(value));
+            return;
         case "move": {
             if (path === from) return;
             if (path.startsWith(`${from}/`)) throw new PatchError(`cannot move ${from} into itself`);
             const moved = remove(root, from ?? "");
-            return add(root, path, moved);
+            add(root, path, moved);
+            return;
         }
         case "copy":
-            return add(root, path, structuredClone(read(root, from ?? "")));
+            add(root, path, structuredClone(read(root, from ?? "")));
+            return;
         case "test":
             if (!isDeepStrictEqual(read(root, path), value)) throw new PatchError(`testing path ${path} failed`);
             return;

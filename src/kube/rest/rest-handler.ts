@@ -156,7 +156,10 @@ export class RestHandler {
     #sendDiscovery({ request, response }: RestContext, core: boolean): void {
         const { table } = this.#ports;
         const version = aggregatedVersion(request.headers.accept);
-        if (version === undefined) return sendValue(response, 200, core ? apiVersions() : apiGroupList(table));
+        if (version === undefined) {
+            sendValue(response, 200, core ? apiVersions() : apiGroupList(table));
+            return;
+        }
         if (this.#aggregated?.generation !== table.generation) {
             this.#aggregated = { generation: table.generation, texts: new Map() };
         }

@@ -5,7 +5,6 @@ import {
     count,
     none,
     numberColumn,
-    selectorText,
     sinceColumn,
     specOf,
     statusOf,

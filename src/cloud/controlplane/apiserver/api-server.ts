@@ -7,6 +7,7 @@ import type { Component, Ports } from "../../../core/component.ts";
 import { errorText, RedgeError } from "../../../core/errors/redge-error.ts";
 import { RbacAuthorizer } from "../../../kube/authz/rbac.ts";
 import { builtinResources } from "../../../kube/builtin/resources.ts";
+import { openApiHandlers } from "../../../kube/openapi/handlers.ts";
 import { ObjectService } from "../../../kube/rest/objects.ts";
 import { parseResourcePath } from "../../../kube/rest/request-info.ts";
 import { ResourceHandler } from "../../../kube/rest/resource-handler.ts";
@@ -160,6 +161,7 @@ export class ApiServer implements Component {
     #paths(): ReadonlyMap<string, PathHandler> {
         const ok = plainText(() => "ok");
         return new Map<string, PathHandler>([
+            ...openApiHandlers(this.#table),
             ["/version", fixedJson(VERSION)],
             ...["/healthz", "/livez", "/readyz"].flatMap((path): [string, PathHandler][] => [
                 [path, ok],
