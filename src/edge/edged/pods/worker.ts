@@ -178,6 +178,7 @@ export class PodWorker {
         if (!sandboxUp) {
             const failed = await this.#startSandbox(runtime, handler);
             if (failed) return RETRY_MS;
+            plan = this.#plan(true);
         }
         for (const view of plan.replace) await this.#replace(runtime, view);
         const nextMs = await this.#startAll(runtime, handler, plan);

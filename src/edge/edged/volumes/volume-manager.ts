@@ -134,7 +134,11 @@ async function checkHostPath(volume: string, path: string, type: string): Promis
     const wrong = (reason: string): RedgeError => new RedgeError("REDGE_VOLUME_FAILED", { volume, reason });
     if (type === "DirectoryOrCreate") await mkdir(path, { recursive: true, mode: 0o755 });
     if (type === "FileOrCreate") await (await open(path, "a", 0o644)).close();
-    if (type === "") return;
+    if (type === "") {
+        // As container engines do for a bind whose source is missing.
+        if (!(await exists(path))) await mkdir(path, { recursive: true, mode: 0o755 });
+        return;
+    }
     const found = await stat(path).catch(() => undefined);
     if (found === undefined) throw wrong(`hostPath ${path} does not exist`);
     const fits: Readonly<Record<string, boolean>> = {

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import type { Ports } from "../../../core/component.ts";
+import type { DocumentStore } from "../../../store/store.ts";
+import type { PodRuntime } from "./runtime.ts";
+
+export interface ContainerRuntimeOptions {
+    /** auto: Docker's socket when it is there, else a CRI engine's. */
+    readonly engine: "auto" | "docker" | "cri" | "none";
+    /** Blank: the usual places. */
+    readonly socket?: string | undefined;
+    readonly store: DocumentStore;
+}
+
+const DOCKER_SOCKETS = ["/var/run/docker.sock"];
+const OWNER_KEY = "edged/engine-owner";
+
+/** The container engines of this machine. One that does not answer yet is tried again and again: this never rejects for it. */
+export async function openContainerRuntimes(
+    options: ContainerRuntimeOptions,
+    ports: Ports,
+): Promise<{ readonly runtimes: readonly PodRuntime[]; close(): Promise<void> }> {
+    const runtimes = options.engine === "none" ? [] : await open(options, ports);
+    return {
+        runtimes,
+        close: async () => {
+            for (const runtime of runtimes) await runtime.stop();
+        },
+    };
+}
+
+async function open(options: ContainerRuntimeOptions, ports: Ports): Promise<readonly PodRuntime[]> {
+    const socket = options.socket || DOCKER_SOCKETS.find((path) => existsSync(path));
+    if (options.engine === "auto" && socket === undefined) return [];
+    const owner = await ownerOf(options.store);
+    const { DockerRuntime } = await import("./docker/docker-runtime.ts");
+    return [new DockerRuntime({ ...ports, socket: socket ?? DOCKER_SOCKETS[0] ?? "", owner })];
+}
+
+/** Made once, kept with the rest of the gateway's state. */
+async function ownerOf(store: DocumentStore): Promise<string> {
+    const known = await store.get<string>(OWNER_KEY);
+    if (known !== undefined) return known;
+    const owner = randomUUID();
+    await store.write([{ op: "put", key: OWNER_KEY, value: owner }]);
+    return owner;
+}
