@@ -24,5 +24,6 @@ exports.logging = {
 function textOf(value) {
     if (typeof value === "string") return value;
     if (value instanceof Error) return process.env.REDGE_DEBUG === "1" ? (value.stack ?? value.message) : value.message;
+    if (typeof value?.message === "string") return value.message;
     return JSON.stringify(value);
 }

@@ -23,7 +23,7 @@ See docs/configuration.md.
     async run(args) {
         const options = readOptions(args, { host: { type: "string" }, san: { type: "string" } });
         if (options.host !== undefined) process.env["REDGE_CLOUD_HOST"] = options.host;
-        if (options.san !== undefined) process.env["REDGE_CLOUD_SANS"] = options.san;
+        if (options.san !== undefined) process.env["REDGE_CLOUD_NAMES"] = options.san;
         return runRole({
             role: "cloud",
             ports: claimPorts("cloud"),

@@ -65,6 +65,8 @@ export function claimVariables(role: Role, userDir: string): void {
         process.env[role === "cloud" ? "REDGE_CLOUD_EDITOR_PORT" : "REDGE_EDGE_EDITOR_PORT"];
     fallback(role === "cloud" ? "REDGE_HOME_CLOUD" : "REDGE_HOME_EDGE", join(userDir, "redge"));
     if (role === "edge") fallback("REDGE_NODE_NAME", hostname().toLowerCase());
+    // Where the API server asks for logs and exec; an API server on another machine needs its own view of this address.
+    else fallback("REDGE_STREAM_ADDRESS", `127.0.0.1:${process.env["REDGE_STREAM_PORT"]}`);
 }
 
 /** The kubeconfig of the API server the cloud side works with: the one it writes itself, or the operator's. */

@@ -80,7 +80,7 @@ describeWith([dockerPart, program("kubectl")], "the container images", () => {
             "-p",
             `127.0.0.1:${apiPort}:6443`,
             "-e",
-            `REDGE_CLOUD_SANS=${CLOUD}`,
+            `REDGE_CLOUD_NAMES=${CLOUD}`,
             "redge-test/cloud:1",
         ]);
         await eventually(() => expect(health(CLOUD)).toBe("healthy"), 90_000, 1_000);
