@@ -3,8 +3,8 @@
 /**
  * What two Redge ends tell each other at the WebSocket upgrade, in one header that KubeEdge ignores:
  *
- *     redge-session: v=1; store=<id of the edge's store>; window=256        (edge, request)
- *     redge-session: v=1; window=256                                        (cloud, answer)
+ *     redge-session: v=1; store=<id of the edge's store>; window=1024       (edge, request)
+ *     redge-session: v=1; window=1024                                       (cloud, answer)
  *
  * Both headers seen: up-going durable messages are answered one by one (end-to-end acknowledgement), pushes are
  * pipelined up to `window`, and what the node has acknowledged counts only while `store` stays the same.
@@ -12,7 +12,7 @@
 export const SESSION_HEADER = "redge-session";
 
 /** Messages in flight in one direction when the peer names no window. */
-export const DEFAULT_WINDOW = 256;
+export const DEFAULT_WINDOW = 1024;
 
 export interface RedgeSession {
     readonly version: number;

@@ -3,6 +3,7 @@ import type { Ports } from "../../core/component.ts";
 import { isRedgeError } from "../../core/errors/redge-error.ts";
 import type { KubeClient, ObjectRef } from "../../kube/client/client.ts";
 import { Informer } from "../../kube/client/informer.ts";
+import { isNotFound } from "../../kube/client/status-error.ts";
 import { apiVersionOf, Kinds, type KubeObject, type ResourceType } from "../../kube/types.ts";
 import { type Closing, WorkQueue } from "./work-queue.ts";
 
@@ -30,6 +31,8 @@ export class SyncLedger {
     readonly #byNode = new Map<string, Map<string, SyncRecord>>();
     readonly #queue: WorkQueue;
     readonly #informers: readonly Informer<KubeObject>[];
+    /** Kinds that the API server does not know; then acknowledgements are remembered here alone. */
+    readonly #unserved = new Set<Informer<KubeObject>>();
     #ready = false;
 
     constructor(cluster: KubeClient, ports: Ports) {
@@ -52,12 +55,22 @@ export class SyncLedger {
             informer.on("update", (object) => this.observe(object));
             informer.on("delete", (object) => this.unobserve(object));
             informer.on("synced", () => {
-                if (this.#ready || !this.#informers.every(({ synced }) => synced)) return;
-                this.#ready = true;
-                loaded();
+                this.#unserved.delete(informer);
+                if (this.#informers.every(({ synced }) => synced)) this.#setReady(loaded);
+            });
+            informer.on("trouble", (error) => {
+                if (!isNotFound(error)) return;
+                this.#unserved.add(informer);
+                if (this.#unserved.size === this.#informers.length) this.#setReady(loaded);
             });
             void informer.start();
         }
+    }
+
+    #setReady(loaded: () => void): void {
+        if (this.#ready) return;
+        this.#ready = true;
+        loaded();
     }
 
     /** Takes in a record as another CloudHub, or this one before a restart, wrote it. */
@@ -98,6 +111,7 @@ export class SyncLedger {
         if (known?.resourceVersion === record.resourceVersion && known.store === record.store) return;
         this.#recordsOf(node).set(record.uid, record);
         const written = known?.store === record.store;
+        if (this.#unserved.size > 0) return;
         this.#queue.put(keyOf(node, record.uid), () => this.#write(node, record, written));
     }
 
@@ -106,6 +120,7 @@ export class SyncLedger {
         const record = this.#byNode.get(node)?.get(uid);
         if (record === undefined) return;
         this.#drop(node, uid);
+        if (this.#unserved.size > 0) return;
         this.#queue.put(keyOf(node, uid), () => this.#delete(node, record));
     }
 

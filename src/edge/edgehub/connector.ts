@@ -32,7 +32,7 @@ export interface ConnectorHooks {
 }
 
 /** A link that held so long begins anew with short waits. */
-const STEADY_MS = 5_000;
+const STEADY_MS = 1_000;
 
 /** Dials, again and again, until told to stop: the addresses in turn, with jittered exponential waits. */
 export class Connector {

@@ -27,7 +27,7 @@ export interface EdgeHubPorts extends Ports {
 export type EdgeHubOutput = "resources" | "devices" | "user" | "link";
 
 /** Pushes whose repeats are known; more than any cloud has in flight. */
-const RECEIVED_LIMIT = DEFAULT_WINDOW * 4;
+const RECEIVED_LIMIT = DEFAULT_WINDOW * 2;
 const RECEIVED_PATIENCE_MS = 10_000;
 /** How long after a heartbeat the cloud has to show a sign of life. */
 const SILENCE_GRACE_MS = 10_000;

@@ -11,10 +11,15 @@ import type {
 } from "../../../src/kube/client/client.ts";
 import type { KubeList, KubeObject, ResourceType } from "../../../src/kube/types.ts";
 
+interface Past {
+    readonly version: number;
+    readonly event: WatchEvent;
+}
+
 /** The little of an API server that CloudHub asks for, in memory: merge patches, status subresources, watches. */
 export class MemoryCluster implements KubeClient {
     readonly #objects = new Map<string, KubeObject>();
-    readonly #history: { readonly version: number; readonly plural: string; readonly event: WatchEvent }[] = [];
+    readonly #history = new Map<string, Past[]>();
     readonly #watchers = new Set<() => void>();
     #version = 1;
     /** While true every request fails as if the server were down. */
@@ -68,23 +73,23 @@ export class MemoryCluster implements KubeClient {
 
     async *watch(query: ListQuery & { resourceVersion: string }, signal: AbortSignal): AsyncIterable<WatchEvent> {
         this.#check();
-        let seen = Number(query.resourceVersion);
+        const history = this.#historyOf(query.type.plural);
+        let at = history.findIndex(({ version }) => version > Number(query.resourceVersion));
+        if (at < 0) at = history.length;
         let wake = (): void => {};
         const watcher = (): void => wake();
         this.#watchers.add(watcher);
         signal.addEventListener("abort", watcher);
         try {
             while (!signal.aborted) {
-                const next = this.#history.find(
-                    ({ version, plural }) => version > seen && plural === query.type.plural,
-                );
+                const next = history[at];
                 if (next === undefined) {
                     await new Promise<void>((resolve) => {
                         wake = resolve;
                     });
                     continue;
                 }
-                seen = next.version;
+                at += 1;
                 yield structuredClone(next.event);
             }
         } finally {
@@ -99,8 +104,14 @@ export class MemoryCluster implements KubeClient {
         return [...this.#objects].filter(([key]) => key.startsWith(`${type.plural}/`)).map(([, object]) => object);
     }
 
+    #historyOf(plural: string): Past[] {
+        const history = this.#history.get(plural) ?? [];
+        this.#history.set(plural, history);
+        return history;
+    }
+
     #tell(plural: string, event: WatchEvent): void {
-        this.#history.push({ version: this.#version, plural, event: structuredClone(event) });
+        this.#historyOf(plural).push({ version: this.#version, event: structuredClone(event) });
         for (const watcher of [...this.#watchers]) watcher();
     }
 

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
+import { connect as tlsConnect } from "node:tls";
+import { WebSocket } from "ws";
+import { Backoff } from "../../src/link/backoff.ts";
+import type { TlsMaterial } from "../../src/link/identity/ports.ts";
+
+export interface LoadEdgeOptions {
+    readonly node: string;
+    readonly port: number;
+    readonly tls: TlsMaterial;
+    /** Speak as a Redge edge; otherwise as a stock EdgeCore, to any CloudHub. */
+    readonly redge: boolean;
+    readonly heartbeatMs: number;
+}
+
+export interface Message {
+    readonly header: { readonly msg_id: string; readonly parent_msg_id?: string; readonly timestamp: number };
+    readonly route: { readonly operation: string; readonly resource: string; readonly group?: string };
+    readonly content: unknown;
+}
+
+/** One edge node of a load: the least that keeps a CloudHub content, in as little memory as possible. */
+export class LoadEdge {
+    readonly #options: LoadEdgeOptions;
+    readonly #backoff = new Backoff({ firstMs: 250, maxMs: 30_000 }, Math.random);
+    readonly #waiting = new Map<string, (answer: Message) => void>();
+    #socket: WebSocket | undefined;
+    #ticket: Buffer | undefined;
+    #heartbeat: NodeJS.Timeout | undefined;
+    #stopped = false;
+    onConnected: () => void = () => {};
+    onPush: (message: Message) => void = () => {};
+
+    constructor(options: LoadEdgeOptions) {
+        this.#options = options;
+    }
+
+    get connected(): boolean {
+        return this.#socket?.readyState === WebSocket.OPEN;
+    }
+
+    connect(): void {
+        const { node, port, tls, redge } = this.#options;
+        const socket = new WebSocket(`wss://127.0.0.1:${port}/e632aba927ea4ac2b575ec1603d56f10/${node}/events`, {
+            perMessageDeflate: false,
+            headers: {
+                node_id: node,
+                project_id: "e632aba927ea4ac2b575ec1603d56f10",
+                ConnectionUse: "msg",
+                ...(redge ? { "redge-session": "v=1; store=bench; window=1024" } : {}),
+            },
+            createConnection: () => {
+                const secure = tlsConnect({
+                    host: "127.0.0.1",
+                    port,
+                    servername: "",
+                    cert: tls.certPem,
+                    key: tls.keyPem,
+                    ca: tls.caPem,
+                    ...(this.#ticket === undefined ? {} : { session: this.#ticket }),
+                });
+                secure.once("session", (ticket: Buffer) => {
+                    this.#ticket = ticket;
+                });
+                return secure;
+            },
+        } as ConstructorParameters<typeof WebSocket>[2]);
+        this.#socket = socket;
+        socket.on("error", () => {});
+        socket.once("open", () => {
+            this.#backoff.reset();
+            this.#beat();
+            this.#heartbeat = setInterval(() => this.#beat(), this.#options.heartbeatMs);
+            this.onConnected();
+        });
+        socket.on("message", (data: Buffer) => this.#onMessage(data));
+        socket.once("close", () => {
+            clearInterval(this.#heartbeat);
+            this.#waiting.clear();
+            if (!this.#stopped) setTimeout(() => this.connect(), this.#backoff.next());
+        });
+    }
+
+    stop(): void {
+        this.#stopped = true;
+        clearInterval(this.#heartbeat);
+        this.#socket?.terminate();
+    }
+
+    send(route: Record<string, string>, content: unknown, parent?: string): string {
+        const id = randomUUID();
+        const header = {
+            msg_id: id,
+            ...(parent === undefined ? {} : { parent_msg_id: parent }),
+            timestamp: Date.now(),
+        };
+        this.#socket?.send(JSON.stringify({ header, route, content }));
+        return id;
+    }
+
+    ask(route: Record<string, string>, content: unknown): Promise<Message> {
+        return new Promise((resolve) => this.#waiting.set(this.send(route, content), resolve));
+    }
+
+    #beat(): void {
+        this.send({ source: "websocket", group: "resource", operation: "keepalive", resource: "node" }, "ping");
+    }
+
+    #onMessage(data: Buffer): void {
+        const message = JSON.parse(data.toString()) as Message;
+        const parent = message.header.parent_msg_id;
+        if (parent !== undefined) {
+            this.#waiting.get(parent)?.(message);
+            this.#waiting.delete(parent);
+            return;
+        }
+        if (message.route.group !== "resource") return;
+        const { resource } = message.route;
+        const id = message.header.msg_id;
+        this.send({ source: "edgecontroller", group: "resource", operation: "response", resource }, "OK", id);
+        this.onPush(message);
+    }
+}
