@@ -47,6 +47,7 @@ function whyRefused(rule: FieldRule | undefined, value: unknown, kind: PodKind):
 
 function isEmpty(value: unknown): boolean {
     if (value === undefined || value === null || value === "" || value === false) return true;
-    if (Array.isArray(value)) return value.length === 0;
+    // API servers fill in `securityContext: {}` and the like.
+    if (typeof value === "object") return Object.values(value).every(isEmpty);
     return false;
 }
