@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws";
+import { createWebSocketStream, WebSocketServer } from "ws";
 import type { Ports } from "../../../../core/component.ts";
 import { errorText } from "../../../../core/errors/redge-error.ts";
 import type { ExecSession } from "../../runtimes/runtime.ts";
@@ -32,22 +32,29 @@ const PATH = /^\/(exec|attach|portForward)\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/(
 /** SPDY carried in WebSocket messages: how kubectl forwards ports since 1.31. */
 const TUNNELLED = `SPDY/3.1+${PORT_FORWARD_PROTOCOL}`;
 
+const WEBSOCKET_OPTIONS = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: 1024 * 1024,
+} as const;
+
 /** `/exec`, `/attach` and `/portForward` of a kubelet: over SPDY/3.1 and over WebSocket (KEP-4006). */
 export class RemoteCommandServer {
     readonly #target: RemoteCommandTarget;
     readonly #ports: Pick<Ports, "clock" | "log">;
     readonly #websockets = new WebSocketServer({
-        noServer: true,
-        clientTracking: false,
-        perMessageDeflate: false,
-        maxPayload: 1024 * 1024,
-        handleProtocols: (offered) =>
-            [TUNNELLED, ...WEBSOCKET_PROTOCOLS].find((protocol) => offered.has(protocol)) ?? false,
+        ...WEBSOCKET_OPTIONS,
+        handleProtocols: (offered) => WEBSOCKET_PROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
     });
+
+    /** Apart from the others, since the name of this protocol is no token and `ws` would refuse it. */
+    readonly #tunnels = new WebSocketServer(WEBSOCKET_OPTIONS);
 
     constructor(target: RemoteCommandTarget, ports: Pick<Ports, "clock" | "log">) {
         this.#target = target;
         this.#ports = ports;
+        this.#tunnels.on("headers", (headers) => headers.push(`Sec-WebSocket-Protocol: ${TUNNELLED}`));
     }
 
     /** Takes an upgrade over; false when the path is none of these. */
@@ -87,15 +94,20 @@ export class RemoteCommandServer {
             refuse(socket, 400, "you must specify at least 1 of stdin, stdout, stderr");
         } else if (isSpdy(request)) {
             const protocol = choose(request, SPDY_PROTOCOLS);
-            if (protocol === undefined) return refuse(socket, 403, `supported protocols: ${SPDY_PROTOCOLS.join(", ")}`);
+            if (protocol === undefined) {
+                refuse(socket, 403, `supported protocols: ${SPDY_PROTOCOLS.join(", ")}`);
+                return;
+            }
             const connection = switchToSpdy(socket, protocol);
             spdyChannels(connection, wanted, protocol, clock).then(run, (error: unknown) => {
                 this.#ports.log.debug("a remote command was not begun", { reason: errorText(error) });
                 connection.close();
             });
             connection.start(head);
+        } else if (isOffered(request, WEBSOCKET_PROTOCOLS)) {
+            this.#websockets.handleUpgrade(request, socket, head, (opened) => run(websocketChannels(opened, wanted)));
         } else {
-            this.#websocket(request, socket, head, WEBSOCKET_PROTOCOLS, (opened) => run(websocketChannels(opened, wanted)));
+            refuse(socket, 400, `supported protocols: ${WEBSOCKET_PROTOCOLS.join(", ")}`);
         }
     }
 
@@ -111,29 +123,26 @@ export class RemoteCommandServer {
             connection.start(head);
             return;
         }
-        this.#websocket(request, socket, head, [TUNNELLED], (opened) => {
+        if (!isOffered(request, [TUNNELLED])) {
+            refuse(socket, 400, `supported protocols: ${TUNNELLED}`);
+            return;
+        }
+        delete request.headers["sec-websocket-protocol"];
+        this.#tunnels.handleUpgrade(request, socket, head, (opened) => {
             const connection = new SpdyConnection(createWebSocketStream(opened));
             servePortForward(connection, connect);
             connection.start(Buffer.alloc(0));
         });
     }
-
-    #websocket(
-        request: IncomingMessage,
-        socket: Duplex,
-        head: Buffer,
-        protocols: readonly string[],
-        opened: (websocket: WebSocket) => void,
-    ): void {
-        const offered = String(request.headers["sec-websocket-protocol"] ?? "").split(/\s*,\s*/);
-        if (protocols.some((protocol) => offered.includes(protocol)))
-            this.#websockets.handleUpgrade(request, socket, head, opened);
-        else refuse(socket, 400, `supported protocols: ${protocols.join(", ")}`);
-    }
 }
 
 function isSpdy(request: IncomingMessage): boolean {
     return request.headers.upgrade?.toLowerCase() === "spdy/3.1";
+}
+
+function isOffered(request: IncomingMessage, protocols: readonly string[]): boolean {
+    const offered = String(request.headers["sec-websocket-protocol"] ?? "").split(/\s*,\s*/);
+    return protocols.some((protocol) => offered.includes(protocol));
 }
 
 /** The best protocol that the client offers too; it may offer them in one header or in several. */

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 const WORDS = [
-    ..."options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges".split(" "),
+    ..."options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges".split(
+        " ",
+    ),
     ..."age allow authorization cache-control connection content-base content-encoding content-language".split(" "),
-    ..."content-length content-location content-md5 content-range content-type date etag expect expires from".split(" "),
+    ..."content-length content-location content-md5 content-range content-type date etag expect expires from".split(
+        " ",
+    ),
     ..."host if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location".split(" "),
-    ..."max-forwards pragma proxy-authenticate proxy-authorization range referer retry-after server te trailer".split(" "),
+    ..."max-forwards pragma proxy-authenticate proxy-authorization range referer retry-after server te trailer".split(
+        " ",
+    ),
     ..."transfer-encoding upgrade user-agent vary via warning www-authenticate method get status".split(" "),
     ...["200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin"],
 ];

@@ -21,7 +21,10 @@ export class SpdyHeaderCodec {
     /** One call at a time. */
     write(headers: SpdyHeaders): Promise<Buffer> {
         const entries = Object.entries(headers);
-        const parts = [count(entries.length), ...entries.flat().flatMap((text) => [count(text.length), Buffer.from(text, "latin1")])];
+        const parts = [
+            count(entries.length),
+            ...entries.flat().flatMap((text) => [count(text.length), Buffer.from(text, "latin1")]),
+        ];
         return through(this.#deflate, Buffer.concat(parts));
     }
 

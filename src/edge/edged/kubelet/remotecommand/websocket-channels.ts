@@ -63,7 +63,8 @@ function output(socket: WebSocket, channel: number): Writable {
 }
 
 function send(socket: WebSocket, channel: number, data: Buffer, done: (error?: Error) => void = () => {}): void {
-    if (socket.readyState === socket.OPEN) socket.send(Buffer.concat([Buffer.from([channel]), data]), { binary: true }, done);
+    if (socket.readyState === socket.OPEN)
+        socket.send(Buffer.concat([Buffer.from([channel]), data]), { binary: true }, done);
     else done();
 }
 
