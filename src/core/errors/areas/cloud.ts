@@ -14,4 +14,9 @@ export const cloudErrors = {
         cause: "The message came from another version of the edge side, or a node on the wire changed it.",
         remedy: "Compare the message (a debug node on the wire shows it) with the documentation of the node.",
     },
+    REDGE_ROUTER_LISTEN: {
+        message: "The router cannot listen on {host}:{port}: {reason}",
+        cause: "Another program holds the port, or the address is none of this machine's.",
+        remedy: "Choose another port in the router node, or end the other program.",
+    },
 } as const;

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHash } from "node:crypto";
+import type { Clock } from "../../core/clock.ts";
+import { asRecord, asText } from "../../core/json.ts";
+import type { KubeClient } from "../../kube/client/client.ts";
+import type { ResourceType } from "../../kube/types.ts";
+import type { Route } from "./route.ts";
+
+export type Verdict = "allowed" | "unauthenticated" | "forbidden";
+
+const tokenReview = review("authentication.k8s.io", "TokenReview", "tokenreviews");
+const accessReview = review("authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews");
+const REMEMBER_MS = 30_000;
+const REMEMBERED_MOST = 1000;
+
+/**
+ * Asks the cluster whose bearer token a caller shows, and whether that user may `create` `rules/requests` in the rule's
+ * namespace (by name). Answers are remembered for half a minute; tokens only as their hash.
+ */
+export class CallerCheck {
+    readonly #cluster: KubeClient;
+    readonly #clock: Clock;
+    readonly #answers = new Map<string, { readonly verdict: Verdict; readonly untilMs: number }>();
+
+    constructor(cluster: KubeClient, clock: Clock) {
+        this.#cluster = cluster;
+        this.#clock = clock;
+    }
+
+    /** @throws REDGE_KUBE_* when the cluster cannot be asked */
+    async check(authorization: string | undefined, route: Route): Promise<Verdict> {
+        const token = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
+        if (token === undefined) return "unauthenticated";
+        const key = createHash("sha256").update(`${route.key}\n${token}`).digest("base64");
+        const known = this.#answers.get(key);
+        const nowMs = this.#clock.monotonicMs();
+        if (known !== undefined && known.untilMs > nowMs) return known.verdict;
+        const verdict = await this.#ask(token, route);
+        this.#answers.delete(key);
+        this.#answers.set(key, { verdict, untilMs: nowMs + REMEMBER_MS });
+        for (const oldest of this.#answers.keys()) {
+            if (this.#answers.size <= REMEMBERED_MOST) break;
+            this.#answers.delete(oldest);
+        }
+        return verdict;
+    }
+
+    async #ask(token: string, route: Route): Promise<Verdict> {
+        const reviewed = await this.#cluster.create(tokenReview, {
+            apiVersion: "authentication.k8s.io/v1",
+            kind: "TokenReview",
+            metadata: { name: "" },
+            spec: { token },
+        });
+        const status = asRecord(reviewed["status"]);
+        const { username, uid, groups, extra } = asRecord(status["user"]);
+        if (status["authenticated"] !== true || asText(username) === undefined) return "unauthenticated";
+        const answer = await this.#cluster.create(accessReview, {
+            apiVersion: "authorization.k8s.io/v1",
+            kind: "SubjectAccessReview",
+            metadata: { name: "" },
+            spec: {
+                user: username,
+                ...(uid === undefined ? {} : { uid }),
+                ...(groups === undefined ? {} : { groups }),
+                ...(extra === undefined ? {} : { extra }),
+                resourceAttributes: {
+                    group: "rules.kubeedge.io",
+                    resource: "rules",
+                    subresource: "requests",
+                    verb: "create",
+                    namespace: route.namespace,
+                    name: route.name,
+                },
+            },
+        });
+        return asRecord(answer["status"])["allowed"] === true ? "allowed" : "forbidden";
+    }
+}
+
+function review(group: string, kind: string, plural: string): ResourceType {
+    return { group, version: "v1", kind, plural, namespaced: false };
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+import { isUtf8 } from "node:buffer";
+import type { Timer } from "../../core/clock.ts";
+import { type Ports, WireComponent } from "../../core/component.ts";
+import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
+import { asNumber, asRecord } from "../../core/json.ts";
+import { KeyedQueue } from "../../core/keyed-queue.ts";
+import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
+import type { KubeClient } from "../../kube/client/client.ts";
+import type { CloudIdentity } from "../../link/identity/ports.ts";
+import { post } from "./call.ts";
+import { CallerCheck } from "./caller-check.ts";
+import type { RouterConfig } from "./config.ts";
+import { matchRest, topicMatches } from "./matching.ts";
+import { type RestAnswer, RestListener, type RestRequest } from "./rest-listener.ts";
+import type { Route, RouteTarget } from "./route.ts";
+import { RuleStatus } from "./rule-status.ts";
+import { Rules } from "./rules.ts";
+
+export interface RouterPorts extends Ports {
+    readonly cluster: KubeClient;
+    readonly identity: CloudIdentity;
+}
+
+interface Pending {
+    readonly node: string;
+    readonly answer: (answer: RestAnswer) => void;
+}
+
+const UNAUTHENTICATED: RestAnswer = {
+    status: 401,
+    headers: { "www-authenticate": ["Bearer"] },
+    body: "a bearer token of the cluster is needed\n",
+};
+/** So many messages of one rule wait for its address at most; what comes beyond is counted as failed. */
+const WAITING_MOST = 1000;
+
+/**
+ * Carries user messages between the cloud and edge nodes as Rules and RuleEndpoints say: REST to MQTT and back, REST to
+ * services at the edge and back (KubeEdge device reference, section 7). Its input takes CloudHub's outputs `user` and
+ * `nodes`.
+ */
+export class Router extends WireComponent<"cloudhub"> {
+    readonly outputs = ["cloudhub"] as const;
+    readonly #config: RouterConfig;
+    readonly #ports: RouterPorts;
+    readonly #rules: Rules;
+    readonly #status: RuleStatus;
+    readonly #callers: CallerCheck;
+    readonly #listener: RestListener;
+    readonly #connected = new Set<string>();
+    readonly #pending = new Map<string, Pending>();
+    readonly #posts = new KeyedQueue();
+    readonly #waiting = new Map<string, number>();
+    #stopping = new AbortController();
+    #port: number | undefined;
+    #trouble: string | undefined;
+
+    constructor(config: RouterConfig, ports: RouterPorts) {
+        super();
+        this.#config = config;
+        this.#ports = ports;
+        const { cluster, clock, log } = ports;
+        this.#rules = new Rules(cluster, ports, {
+            added: (route) => this.#announce(route, true),
+            removed: (route) => this.#announce(route, false),
+            problem: (rule, reason) => this.#status.problem(rule, reason),
+            gone: (rule) => this.#status.forget(rule),
+            synced: () => this.#setTrouble(undefined),
+            trouble: (error) => this.#setTrouble(errorText(error)),
+        });
+        this.#status = new RuleStatus(
+            cluster,
+            clock,
+            (key) => this.#rules.rule(key),
+            (rule, thrown) => log.warn("cannot write the status of a rule", { rule, reason: errorText(thrown) }),
+        );
+        this.#callers = new CallerCheck(cluster, clock);
+        this.#listener = new RestListener(config, ports.identity, (request) => this.#rest(request));
+    }
+
+    /** @throws REDGE_ROUTER_LISTEN when the port is taken */
+    async start(): Promise<void> {
+        if (this.#port !== undefined) return;
+        this.#stopping = new AbortController();
+        this.report({ level: "connecting", text: "connecting" });
+        this.#port = await this.#listener.start();
+        await this.#rules.start();
+    }
+
+    async stop(): Promise<void> {
+        if (this.#port === undefined) return;
+        this.#port = undefined;
+        this.#stopping.abort();
+        for (const { answer } of this.#pending.values()) answer({ status: 503, body: "the router stops\n" });
+        await this.#listener.stop();
+        await this.#rules.stop();
+        this.#status.stop();
+        this.#connected.clear();
+    }
+
+    /** The port that REST requests reach, once started. */
+    get port(): number | undefined {
+        return this.#port;
+    }
+
+    async receive(envelope: Envelope): Promise<void> {
+        const { node } = envelope;
+        const { operation, source } = envelope.route;
+        if (node === undefined) throw new RedgeError("REDGE_ENVELOPE_INVALID", { field: "node", reason: "is missing" });
+        if (operation === Operation.disconnect) {
+            this.#disconnected(node);
+            return;
+        }
+        if (operation === Operation.connect) {
+            this.#connected.add(node);
+            for (const route of this.#rules.routes) this.#announce(route, true, node);
+            return;
+        }
+        this.#connected.add(node);
+        if (source === Source.servicebus && envelope.header.parent_msg_id !== undefined) this.#answered(envelope);
+        else if (source === Source.servicebus) await this.#fromService(node, envelope);
+        else if (operation === Operation.upload) await this.#fromEventBus(node, envelope);
+    }
+
+    /** Tells the node of a rule's source what to send up, or to stop. */
+    #announce({ source }: Route, active: boolean, only?: string): void {
+        if (source.type === "rest" || !this.#connected.has(source.node)) return;
+        if (only !== undefined && source.node !== only) return;
+        if (source.type === "eventbus") {
+            // Another rule may still want the topic.
+            const wanted = [...this.#rules.routes].some(
+                (route) =>
+                    route.source.type === "eventbus" &&
+                    route.source.node === source.node &&
+                    route.source.topic === source.topic,
+            );
+            if (!active && wanted) return;
+            const operation = active ? Operation.subscribe : Operation.unsubscribe;
+            this.#toNode(source.node, Source.routerEventbus, operation, source.topic, null);
+        } else {
+            this.#toNode(source.node, Source.routerServicebus, active ? "start" : "stop", source.url, null);
+        }
+        this.#reportState();
+    }
+
+    async #fromEventBus(node: string, { route, content }: Envelope): Promise<void> {
+        const body = typeof content === "string" ? content : JSON.stringify(content);
+        for (const rule of [...this.#rules.routes]) {
+            const { source, target } = rule;
+            if (source.type !== "eventbus" || source.node !== node || target.type !== "rest") continue;
+            if (topicMatches(source.topic, route.resource)) await this.#post(rule, target.url, body);
+        }
+    }
+
+    async #fromService(node: string, request: Envelope): Promise<void> {
+        const rule = [...this.#rules.routes].find(
+            ({ source }) =>
+                source.type === "servicebus" && source.node === node && source.url === request.route.resource,
+        );
+        if (rule?.target.type !== "rest") return;
+        const body =
+            typeof request.content === "string"
+                ? Buffer.from(request.content, "base64").toString("utf8")
+                : JSON.stringify(request.content);
+        const answer = await this.#post(rule, rule.target.url, body);
+        this.send("cloudhub", responseTo(request, answer, { source: Source.routerServicebus, group: Group.user }));
+    }
+
+    /** What the other end answered, or why there is no answer. Messages of one rule go one after the other. */
+    async #post(rule: Route, url: string, body: string): Promise<string> {
+        const waiting = this.#waiting.get(rule.key) ?? 0;
+        try {
+            if (waiting >= WAITING_MOST) throw new Error(`${waiting} messages wait for ${new URL(url).origin}`);
+            this.#waiting.set(rule.key, waiting + 1);
+            const answer = await this.#posts.run(rule.key, () => post(url, body, this.#stopping.signal));
+            if (answer.status >= 400) throw new Error(`${new URL(url).origin} answered ${answer.status}`);
+            this.#count(rule, undefined);
+            return answer.body;
+        } catch (thrown) {
+            this.#count(rule, errorText(thrown));
+            return errorText(thrown);
+        } finally {
+            if (waiting < WAITING_MOST) this.#waiting.set(rule.key, (this.#waiting.get(rule.key) ?? 1) - 1);
+        }
+    }
+
+    async #rest(request: RestRequest): Promise<RestAnswer> {
+        const match = matchRest(this.#rules.routes, request.namespace, request.path);
+        if (match === undefined) return { status: 404, body: `no rule of ${request.namespace} has this path\n` };
+        const { route, rest } = match;
+        if (this.#config.authorization === "kubernetes") {
+            const verdict = await this.#callers.check(request.authorization, route);
+            if (verdict === "unauthenticated") return UNAUTHENTICATED;
+            if (verdict === "forbidden")
+                return { status: 403, body: `may not create rules/requests of ${route.key}\n` };
+        }
+        if (!this.#connected.has(request.node)) {
+            this.#count(route, `node ${request.node} is not connected`);
+            return { status: 503, headers: { "retry-after": ["5"] }, body: `node ${request.node} is not connected\n` };
+        }
+        const answer = await this.#toTarget(route.target, rest, request);
+        this.#count(route, answer.status >= 400 ? `node ${request.node} answered ${answer.status}` : undefined);
+        return answer;
+    }
+
+    async #toTarget(target: RouteTarget, rest: string, request: RestRequest): Promise<RestAnswer> {
+        const body = await request.body();
+        if (target.type === "servicebus") {
+            const path = `${target.path}${rest === "" ? "" : `/${rest}`}${request.query}`;
+            const content = { header: request.headers, body: body.toString("base64"), method: request.method, url: "" };
+            return this.#ask(request.node, request.method, `${target.port}:${path}`, content);
+        }
+        if (target.type !== "eventbus") return { status: 404, body: "the rule leads to no edge node\n" };
+        if (!isUtf8(body)) return { status: 400, body: "only text can be published\n" };
+        const topic = rest === "" ? target.topic : `${target.topic}/${rest}`;
+        this.#toNode(request.node, Source.routerEventbus, Operation.publish, topic, body.toString("utf8"));
+        return { status: 200, body: "message delivered" };
+    }
+
+    #ask(node: string, method: string, resource: string, content: unknown): Promise<RestAnswer> {
+        return new Promise((resolve) => {
+            const message = this.#message(node, Source.routerServicebus, method, resource, content);
+            const id = message.header.msg_id;
+            let timer: Timer | undefined;
+            const answer = (given: RestAnswer): void => {
+                timer?.cancel();
+                this.#pending.delete(id);
+                resolve(given);
+            };
+            this.#pending.set(id, { node, answer });
+            timer = this.#ports.clock.after(this.#config.restTimeoutMs, () =>
+                answer({ status: 504, body: `node ${node} did not answer in time\n` }),
+            );
+            this.send("cloudhub", message);
+        });
+    }
+
+    #answered({ header, content }: Envelope): void {
+        const given = asRecord(content);
+        const headers = Object.entries(asRecord(given["header"])).flatMap(([name, values]) =>
+            Array.isArray(values) ? [[name, values.map(String)] as const] : [],
+        );
+        const status = asNumber(given["status_code"]) ?? 502;
+        this.#pending.get(header.parent_msg_id ?? "")?.answer({
+            status: status >= 200 && status <= 599 ? status : 502,
+            headers: Object.fromEntries(headers),
+            body: Buffer.from(String(given["body"] ?? ""), "base64"),
+        });
+    }
+
+    #disconnected(node: string): void {
+        this.#connected.delete(node);
+        for (const pending of [...this.#pending.values()]) {
+            if (pending.node === node)
+                pending.answer({ status: 502, body: `the connection of node ${node} was lost\n` });
+        }
+    }
+
+    #count({ key }: Route, failure: string | undefined): void {
+        const rule = this.#rules.rule(key);
+        if (rule === undefined) return;
+        if (failure === undefined) this.#status.delivered(rule);
+        else this.#status.failed(rule, failure);
+    }
+
+    #toNode(node: string, source: string, operation: string, resource: string, content: unknown): void {
+        this.send("cloudhub", this.#message(node, source, operation, resource, content));
+    }
+
+    #message(node: string, source: string, operation: string, resource: string, content: unknown): Envelope {
+        const route = { source, group: Group.user, operation, resource };
+        return newEnvelope({ route, content, node, timestamp: this.#ports.clock.nowMs() });
+    }
+
+    #setTrouble(reason: string | undefined): void {
+        this.#trouble = reason;
+        this.#reportState();
+    }
+
+    #reportState(): void {
+        if (this.#port === undefined) return;
+        if (this.#trouble !== undefined) {
+            this.report({ level: "disconnected", text: "trouble", params: { reason: this.#trouble } });
+        } else if (this.#rules.synced) {
+            this.report({ level: "ready", text: "ready", params: { rules: this.#rules.count, port: this.#port } });
+        }
+    }
+}
