@@ -30,7 +30,7 @@ export class SpdyConnection extends Emitter<SpdyEvents> {
     readonly #streams = new Map<number, SpdyStream>();
     readonly #blocked = new Set<SpdyStream>();
     #buffer: Buffer = Buffer.alloc(0);
-    #reading: Promise<void> | undefined;
+    #isReading = false;
     #writing: Promise<unknown> = Promise.resolve();
     #lastStreamId = 0;
     #isClosed = false;
@@ -64,25 +64,28 @@ export class SpdyConnection extends Emitter<SpdyEvents> {
 
     #take(chunk: Buffer): void {
         this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
-        this.#reading ??= this.#readFrames()
-            .catch(() => this.#abort())
-            .finally(() => {
-                this.#reading = undefined;
-            });
+        this.#readFrames().catch(() => this.#abort());
     }
 
+    /** One run at a time: reading headers takes a while, and frames must not overtake each other. */
     async #readFrames(): Promise<void> {
-        while (this.#buffer.length >= 8 && !this.#isClosed) {
-            const size = this.#buffer.readUIntBE(5, 3);
-            if (size > MAX_FRAME_BYTES) throw new Error("the frame is too large");
-            if (this.#buffer.length < 8 + size) return;
-            const frame = this.#buffer.subarray(0, 8 + size);
-            this.#buffer = this.#buffer.subarray(8 + size);
-            const word = frame.readUInt32BE(0);
-            const flags = frame[4] ?? 0;
-            const body = frame.subarray(8);
-            if (word >>> 31 === 0) this.#streams.get(word)?.receive(body, (flags & FLAG_FIN) !== 0);
-            else await this.#onControl(word & 0xffff, flags, body);
+        if (this.#isReading) return;
+        this.#isReading = true;
+        try {
+            while (this.#buffer.length >= 8 && !this.#isClosed) {
+                const size = this.#buffer.readUIntBE(5, 3);
+                if (size > MAX_FRAME_BYTES) throw new Error("the frame is too large");
+                if (this.#buffer.length < 8 + size) return;
+                const frame = this.#buffer.subarray(0, 8 + size);
+                this.#buffer = this.#buffer.subarray(8 + size);
+                const word = frame.readUInt32BE(0);
+                const flags = frame[4] ?? 0;
+                const body = frame.subarray(8);
+                if (word >>> 31 === 0) this.#streams.get(word)?.receive(body, (flags & FLAG_FIN) !== 0);
+                else await this.#onControl(word & 0xffff, flags, body);
+            }
+        } finally {
+            this.#isReading = false;
         }
     }
 
