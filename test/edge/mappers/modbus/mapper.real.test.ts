@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../../../src/core/clock.ts";
 import { parseConfig } from "../../../../src/core/config.ts";
@@ -13,10 +17,10 @@ import {
 import { deviceResource, type MapperReport, WRITE } from "../../../../src/edge/mappers/wire.ts";
 import { type Envelope, newEnvelope } from "../../../../src/envelope/envelope.ts";
 import { eventually } from "../../../support/eventually.ts";
-import { describeWith } from "../../../support/requires.ts";
+import { describeWith, program } from "../../../support/requires.ts";
 import { modbusDevice } from "./devices.ts";
 import { startMapperFlow } from "./flow.ts";
-import { pymodbusPart, startPymodbus } from "./pymodbus.ts";
+import { pymodbusPart, startPymodbus, startPymodbusRtu } from "./pymodbus.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -87,6 +91,62 @@ describeWith([pymodbusPart], "the Modbus mapper against python3-pymodbus", () =>
         ["as the shipped flow with node-red-contrib-modbus", asFlow],
     ])("%s", (_how, start) => suite(start));
 });
+
+describeWith([pymodbusPart, program("socat")], "the Modbus mapper on a serial line (RTU over a pty pair)", () => {
+    test.each([
+        ["with a line of its own", inProcess],
+        ["as the shipped flow", asFlow],
+    ])("%s: living slaves are read and written while one is silent", async (_how, start) => {
+        const [near, far] = await ptyPair();
+        const server = await startPymodbusRtu("1-3", far);
+        cleanups.push(() => server.stop());
+        const mapper = await startMapper(start);
+        for (const unit of [1, 2, 3, 9]) {
+            const connection = {
+                communicateMode: "RTU",
+                serialName: near,
+                baudRate: 19_200,
+                slaveID: unit,
+                timeout: 300,
+            };
+            const properties = {
+                value: { visitor: { offset: 5 }, collectCycle: 500 },
+                single: { type: "FLOAT", visitor: { offset: 6, limit: 2, isRegisterSwap: true }, collectCycle: 500 },
+            };
+            await mapper.put(modbusDevice(`u${unit}`, connection, properties));
+        }
+        await eventually(() => {
+            for (const unit of [1, 2, 3])
+                expect(mapper.latest(`default/u${unit}`)).toMatchObject({ value: { value: unit * 256 + 5 } });
+        });
+        await mapper.write("default/u2", "single", -12.5);
+        await eventually(() => expect(mapper.latest("default/u2")).toMatchObject({ single: { value: -12.5 } }));
+        expect(await server.get(2, 3, 6, 2)).toEqual([0, 0xc148]);
+        await eventually(() => {
+            const silent = mapper.seen.filter(({ device }) => device === deviceResource("default/u9"));
+            expect(silent.flatMap(({ report }) => report.state ?? [])).toEqual(["offline"]);
+        });
+    });
+});
+
+/** Two ends of a serial line that are not there. */
+async function ptyPair(): Promise<[string, string]> {
+    const folder = mkdtempSync(join(tmpdir(), "redge-pty-"));
+    const ends: [string, string] = [join(folder, "a"), join(folder, "b")];
+    const socat = spawn(
+        "socat",
+        ends.map((path) => `pty,raw,echo=0,link=${path}`),
+        { stdio: "ignore" },
+    );
+    cleanups.push(async () => {
+        const gone = new Promise((resolve) => socat.once("exit", resolve));
+        socat.kill("SIGKILL");
+        await gone;
+        rmSync(folder, { recursive: true, force: true });
+    });
+    await eventually(() => expect(ends.every((path) => existsSync(path))).toBe(true));
+    return ends;
+}
 
 function suite(start: (receive: (envelope: Envelope) => void) => Promise<Wires>): void {
     test("every register type and width is read, written and read back", async () => {
