@@ -82,8 +82,7 @@ export function defaultPod(object: KubeObject): void {
 
 function defaultTemplate(spec: JsonRecord): void {
     const template = child(spec, "template");
-    const metadata = child(template, "metadata");
-    fill(metadata, { creationTimestamp: null });
+    child(template, "metadata");
     defaultPodSpec(child(template, "spec"));
 }
 

@@ -24,7 +24,7 @@ export function mediaTypeOf(request: IncomingMessage): string {
     return (request.headers["content-type"] ?? "application/json").split(";")[0]?.trim().toLowerCase() ?? "";
 }
 
-/** JSON or YAML text as a value. @throws 400, 415 */
+/** A body in JSON, YAML or Kubernetes' protobuf as a value. @throws 400, 415 */
 export async function parseText(body: Buffer, mediaType: string): Promise<unknown> {
     const text = body.toString("utf8");
     try {
@@ -34,10 +34,14 @@ export async function parseText(body: Buffer, mediaType: string): Promise<unknow
             const { parse } = await import("yaml");
             return parse(text) as unknown;
         }
+        if (mediaType === "application/vnd.kubernetes.protobuf") {
+            const { decodeProtobuf } = await import("../protobuf/decode.ts");
+            return decodeProtobuf(body);
+        }
     } catch (error) {
         throw badRequest(`the request body does not parse: ${errorText(error)}`);
     }
-    throw unsupportedMediaType(["application/json", "application/yaml"]);
+    throw unsupportedMediaType(["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]);
 }
 
 /** Checks the shape every object has. @throws 400 */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "../../core/clock.ts";
+import type { Applier } from "../apply/applier.ts";
 import type { ObjectReader } from "../storage/registry.ts";
 import { apiVersionOf, type KubeObject } from "../types.ts";
-import type { Applier } from "./apply.ts";
 import { asKubeObject, mediaTypeOf, parseText, readBody } from "./body.ts";
 import { isTrue, type RestContext, writeOptions } from "./context.ts";
 import { type DeleteRequest, readDeleteRequest } from "./deletion.ts";

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Component, Ports } from "../../../core/component.ts";
 import { errorText, RedgeError } from "../../../core/errors/redge-error.ts";
+import { ServerSideApply } from "../../../kube/apply/server-side-apply.ts";
 import { RbacAuthorizer } from "../../../kube/authz/rbac.ts";
 import { builtinResources } from "../../../kube/builtin/resources.ts";
 import { openApiHandlers } from "../../../kube/openapi/handlers.ts";
@@ -73,7 +74,13 @@ export class ApiServer implements Component {
         this.#authenticator = new Authenticator(tokens, registry, clock);
         this.#authorizer = new RbacAuthorizer(registry);
         this.#objects = new ObjectService({ registry, clock, random, admitCreate: namespaceAdmission(registry) });
-        const resources = new ResourceHandler({ reader: registry, objects: this.#objects, applier: undefined, clock });
+        const applier = new ServerSideApply(this.#objects, clock);
+        const resources = new ResourceHandler({
+            reader: registry,
+            objects: this.#objects,
+            applier,
+            clock,
+        });
         this.#custom = new CustomResources(registry, this.#table, this.#objects, log);
         this.#handler = new RestHandler({
             table: this.#table,
@@ -89,6 +96,7 @@ export class ApiServer implements Component {
                 tokens,
                 authenticator: this.#authenticator,
                 authorizer: this.#authorizer,
+                applier,
                 clock,
             }),
             paths: this.#paths(),

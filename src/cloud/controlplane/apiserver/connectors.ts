@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "../../../core/clock.ts";
+import type { Applier } from "../../../kube/apply/applier.ts";
 import type { RbacAuthorizer } from "../../../kube/authz/rbac.ts";
 import { writeOptions } from "../../../kube/rest/context.ts";
 import type { ObjectService } from "../../../kube/rest/objects.ts";
@@ -31,17 +32,18 @@ export interface ConnectorPorts {
     readonly tokens: ServiceAccountTokens;
     readonly authenticator: Authenticator;
     readonly authorizer: RbacAuthorizer;
+    readonly applier: Applier;
     readonly clock: Clock;
 }
 
 /** Everything that is more than reading and writing objects. */
 export function connectors(ports: ConnectorPorts): ReadonlyMap<string, Connector> {
-    const { objects, kubelet, authorizer, authenticator, clock, resources } = ports;
+    const { objects, kubelet, authorizer, authenticator, clock, resources, applier } = ports;
     const upgradeOnly: Connector = async () => {
         throw badRequest("Upgrade request required");
     };
     return new Map<string, Connector>([
-        ["*/scale", (request) => serveScale(request, objects)],
+        ["*/scale", (request) => serveScale(request, objects, applier)],
         ["/pods/binding", (request) => bindPod(request, objects, clock)],
         ["/bindings", (request) => bindByName(request, ports)],
         ["/pods/eviction", (request) => evictPod(request, objects)],

@@ -2,10 +2,11 @@
 import { asRecord, asText, isRecord, type JsonRecord } from "../../../core/json.ts";
 import { builtinSchema } from "../../../kube/openapi/builtin.ts";
 import { asKubeObject, mediaTypeOf, parseText, readBody } from "../../../kube/rest/body.ts";
+import type { Applier } from "../../../kube/apply/applier.ts";
 import { writeOptions } from "../../../kube/rest/context.ts";
 import type { ObjectService } from "../../../kube/rest/objects.ts";
 import { patchObject } from "../../../kube/rest/patching.ts";
-import type { ResourceRequest } from "../../../kube/rest/resource-handler.ts";
+import { managerOf, type ResourceRequest } from "../../../kube/rest/resource-handler.ts";
 import type { ServedResource } from "../../../kube/rest/resources.ts";
 import { sendValue } from "../../../kube/rest/respond.ts";
 import { invalid, invalidValue, methodNotAllowed } from "../../../kube/rest/status.ts";
@@ -76,6 +77,7 @@ function withReplicas(object: KubeObject, path: readonly string[], replicas: num
 export async function serveScale(
     { context, path, resource, verb }: ResourceRequest,
     objects: ObjectService,
+    applier: Applier,
 ): Promise<void> {
     const name = path.name ?? "";
     if (verb === "get") {
@@ -86,6 +88,7 @@ export async function serveScale(
     const mediaType = mediaTypeOf(context.request);
     const sent = await parseText(await readBody(context.request), mediaType);
     const scaled = { ...resource, ...SCALE, mergeSchema: builtinSchema(SCALE) };
+    const track = await applier.tracker(resource, managerOf(context), "scale");
     const change = (current: KubeObject): KubeObject => {
         const scale =
             verb === "update" ? asKubeObject(sent) : patchObject(scaled, scaleOf(resource, current), sent, mediaType);
@@ -95,7 +98,9 @@ export async function serveScale(
         }
         const next = withReplicas(current, pathsOf(resource).spec, Number(replicas));
         const { resourceVersion } = scale.metadata;
-        return resourceVersion === undefined ? next : { ...next, metadata: { ...next.metadata, resourceVersion } };
+        const based =
+            resourceVersion === undefined ? next : { ...next, metadata: { ...next.metadata, resourceVersion } };
+        return track(current, based);
     };
     const stored = await objects.update(resource, path.namespace, name, change, writeOptions(context));
     sendValue(context.response, 200, scaleOf(resource, stored.object));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import type { WriteOptions } from "../rest/objects.ts";
+import type { ServedResource } from "../rest/resources.ts";
 import type { Stored } from "../storage/stored.ts";
 import type { KubeObject } from "../types.ts";
-import type { WriteOptions } from "./objects.ts";
-import type { ServedResource } from "./resources.ts";
 
 export interface ApplyTarget {
     readonly resource: ServedResource;
