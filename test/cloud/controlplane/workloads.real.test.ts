@@ -4,6 +4,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { noMetrics } from "../../../src/core/metrics.ts";
 import { createKubeClient } from "../../../src/kube/client/https-client.ts";
+import { startEmbedded } from "../../support/embedded.ts";
 import { kubectl, realKube, startRealKube } from "../../support/kube.ts";
 import { describeWith } from "../../support/requires.ts";
 import { type Site, workloadSuite } from "./workloads-suite.ts";
@@ -38,6 +39,21 @@ describeWith([realKube, kubectl], "workloads of our controllers on a real API se
                 await controllers.stop();
                 await cluster.close();
                 await kube.stop();
+            },
+        };
+    });
+});
+
+describeWith([kubectl], "workloads on the embedded control plane", () => {
+    workloadSuite(async (): Promise<Site> => {
+        const embedded = await startEmbedded();
+        const cluster = createKubeClient(embedded.connection, ports);
+        return {
+            cluster,
+            kubeconfig: embedded.kubeconfig,
+            stop: async () => {
+                await cluster.close();
+                await embedded.stop();
             },
         };
     });

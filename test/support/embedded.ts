@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ControlPlane } from "../../src/cloud/controlplane/index.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import type { Ports } from "../../src/core/component.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import { noMetrics } from "../../src/core/metrics.ts";
+import type { ClusterConnection } from "../../src/kube/client/connection.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+
+export interface Embedded {
+    readonly server: string;
+    readonly connection: ClusterConnection;
+    /** Of the administrator. */
+    readonly kubeconfig: string;
+    stop(): Promise<void>;
+}
+
+const ports: Ports = { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random };
+
+/** Our control plane as it runs in the cloud, over a store in memory: the twin of `startRealKube`. */
+export async function startEmbedded(): Promise<Embedded> {
+    const dataDir = await mkdtemp(join(tmpdir(), "redge-embedded-"));
+    const store = new MemoryStore();
+    const plane = new ControlPlane({ host: "127.0.0.1", port: 0, dataDir, sans: [] }, { ...ports, store });
+    await plane.start();
+    if (plane.connection === undefined) throw new Error("the control plane started without a connection");
+    return {
+        server: plane.url,
+        connection: plane.connection,
+        kubeconfig: plane.kubeconfigPath,
+        stop: async () => {
+            await plane.stop();
+            await store.close();
+            await rm(dataDir, { recursive: true, force: true });
+        },
+    };
+}
