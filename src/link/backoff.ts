@@ -5,7 +5,10 @@ export interface BackoffLimits {
     readonly maxMs: number;
 }
 
-/** Jittered exponential back-off: the n-th wait is uniform in [d/2, d] with d = first * 2^n, at most max. */
+/** Slow enough that an outage of seconds is noticed to be over within a second or two. */
+const GROWTH = 1.6;
+
+/** Jittered exponential back-off: the n-th wait is uniform in [d/2, d] with d = first * 1.6^n, at most max. */
 export class Backoff {
     readonly #limits: BackoffLimits;
     readonly #random: () => number;
@@ -17,7 +20,7 @@ export class Backoff {
     }
 
     next(): number {
-        const ceilingMs = Math.min(this.#limits.maxMs, this.#limits.firstMs * 2 ** Math.min(this.#attempt, 30));
+        const ceilingMs = Math.min(this.#limits.maxMs, this.#limits.firstMs * GROWTH ** Math.min(this.#attempt, 60));
         this.#attempt += 1;
         return ceilingMs / 2 + (this.#random() * ceilingMs) / 2;
     }

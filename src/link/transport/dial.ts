@@ -58,6 +58,7 @@ export function dialWebSocket(options: DialOptions): Promise<Dialled> {
             });
         });
         socket.once("error", reject);
+        socket.once("close", () => signal.removeEventListener("abort", abort));
         socket.once("open", () => {
             signal.removeEventListener("abort", abort);
             resolve({ connection: new WebSocketConnection(socket), redge });

@@ -50,7 +50,9 @@ export class MemoryCluster implements KubeClient {
 
     async replace(type: ResourceType, object: KubeObject): Promise<KubeObject> {
         const { name, namespace } = object.metadata;
-        this.#at({ type, namespace, name });
+        const { resourceVersion } = object.metadata;
+        const current = this.#at({ type, namespace, name }).metadata.resourceVersion;
+        if (resourceVersion !== undefined && resourceVersion !== current) throw status(409, "Conflict", name);
         return this.#put(keyOf({ type, namespace, name }), structuredClone(object), "MODIFIED", type);
     }
 
