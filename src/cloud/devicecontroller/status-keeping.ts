@@ -27,6 +27,8 @@ export interface StatusKeepingOptions {
 
 /** The Device object follows its DeviceStatus at this distance. */
 const MIRROR_INTERVAL_MS = 1000;
+/** Few at a time, so that reports are never behind it. */
+const MIRROR_PARALLEL = 2;
 
 /** Brings what is known of devices into their DeviceStatus and into Device.status, each as often as is good for the API. */
 export class StatusKeeping {
@@ -67,7 +69,7 @@ export class StatusKeeping {
         this.#mirrorWriter = new CoalescingWriter({
             clock,
             intervalMs: MIRROR_INTERVAL_MS,
-            parallel,
+            parallel: MIRROR_PARALLEL,
             write: (key) => this.#writeMirror(key),
             onFailure,
         });
