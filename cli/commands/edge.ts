@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import { join } from "node:path";
 import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../failure.ts";
-import { BOILER_PORT, claimPorts } from "../host/environment.ts";
+import { recallCloud } from "../host/cloud-record.ts";
+import { BOILER_PORT, claimPorts, redgeHome } from "../host/environment.ts";
 import { runRole } from "../host/run-role.ts";
 
 const HUB_PORT = "10000";
@@ -36,9 +38,10 @@ Environment: REDGE_HOME, REDGE_MQTT_PORT, REDGE_EDGE_EDITOR_PORT, REDGE_EDITOR (
             tunnel: { type: "string" },
             demo: { type: "boolean" },
         });
-        if (options.join !== undefined) setCloud(options.join, options.hub, options.tunnel);
+        if (options.join !== undefined) useCloud(options.join, options.hub, options.tunnel);
         if (options.token !== undefined) process.env["REDGE_JOIN_TOKEN"] = options.token;
         if (options.name !== undefined) process.env["REDGE_NODE_NAME"] = options.name;
+        recallCloud(join(redgeHome(), "edge"));
         const demo = options.demo === true;
         return runRole({
             role: "edge",
@@ -60,8 +63,8 @@ Environment: REDGE_HOME, REDGE_MQTT_PORT, REDGE_EDGE_EDITOR_PORT, REDGE_EDITOR (
     },
 };
 
-function setCloud(join: string, hub: string | undefined, tunnel: string | undefined): void {
-    const url = parseUrl("join", join, "https:");
+function useCloud(address: string, hub: string | undefined, tunnel: string | undefined): void {
+    const url = parseUrl("join", address, "https:");
     const at = (port: string): string => `wss://${url.hostname}:${port}`;
     process.env["REDGE_CLOUD_URL"] = `https://${url.hostname}:${url.port || JOIN_PORT}`;
     process.env["REDGE_CLOUDHUB_URL"] = hub === undefined ? at(HUB_PORT) : parseUrl("hub", hub, "wss:").origin;

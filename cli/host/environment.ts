@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { homedir, hostname } from "node:os";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { WantedPort } from "./ports.ts";
 
@@ -64,9 +64,8 @@ export function claimVariables(role: Role, userDir: string): void {
     process.env["REDGE_EDITOR_PORT"] =
         process.env[role === "cloud" ? "REDGE_CLOUD_EDITOR_PORT" : "REDGE_EDGE_EDITOR_PORT"];
     fallback(role === "cloud" ? "REDGE_HOME_CLOUD" : "REDGE_HOME_EDGE", join(userDir, "redge"));
-    if (role === "edge") fallback("REDGE_NODE_NAME", hostname().toLowerCase());
     // Where the API server asks for logs and exec; an API server on another machine needs its own view of this address.
-    else fallback("REDGE_STREAM_ADDRESS", `127.0.0.1:${process.env["REDGE_STREAM_PORT"]}`);
+    if (role === "cloud") fallback("REDGE_STREAM_ADDRESS", `127.0.0.1:${process.env["REDGE_STREAM_PORT"]}`);
 }
 
 /** The kubeconfig of the API server the cloud side works with: the one it writes itself, or the operator's. */

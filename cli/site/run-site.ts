@@ -85,7 +85,7 @@ async function bringUp({ home, demo, cloud, edge, edgeEnv, clock }: BringUp): Pr
         edgeEnv["REDGE_CLOUDHUB_URL"] ??= urls.hub;
         edgeEnv["REDGE_TUNNEL_URL"] ??= urls.tunnel;
         const nodeName = process.env["REDGE_NODE_NAME"] ?? NODE_NAME;
-        if (!existsSync(join(home, "edge", "redge", "certs", "server.crt"))) {
+        if (!existsSync(join(home, "edge", "redge", "identity", "certs", "server.crt"))) {
             edgeEnv["REDGE_JOIN_TOKEN"] = await createSiteToken(client, nodeName);
         }
         await edge.start();

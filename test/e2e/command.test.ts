@@ -3,6 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/core/clock.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { type CommandResult, root, run, TestSite } from "../support/site.ts";
 
 /** What a person sees who gets something wrong: one clear line, an exit code, no stack trace. */
@@ -54,6 +57,12 @@ describe("the redge command", () => {
         expect(oneLine(result)).toContain("REDGE_CLI_NO_CLOUD");
     });
 
+    test("a gateway that never joined is told how to", async () => {
+        const result = await redge("edge");
+        expect(result.code).toBe(1);
+        expect(oneLine(result)).toContain("REDGE_CLI_NOT_JOINED");
+    });
+
     describe("a start that cannot succeed", () => {
         let blocker: Server | undefined;
         afterEach(() => blocker?.close());
@@ -75,6 +84,23 @@ describe("the redge command", () => {
             expect(result.stderr).toContain(join(site.home, "cloud/flows.json"));
             expect(result.stderr).toContain("REDGE_CLI_FLOWS_BROKEN");
             expect(result.stderr).not.toMatch(/^\s+at /m);
+        });
+
+        test("a store of a newer version is named, with both formats", async () => {
+            const folder = join(site.home, "edge/redge");
+            mkdirSync(folder, { recursive: true });
+            const path = join(folder, "redge.nedb");
+            writeFileSync(path, "");
+            const store = await openStore(
+                { engine: "nedb", path: join(site.home, "format.nedb") },
+                { clock: systemClock, log: silentLogger },
+            );
+            await store.close();
+            const format = readFileSync(join(site.home, "format.nedb"), "utf8");
+            writeFileSync(path, format.replace(/"format":\d+/, '"format":999'));
+            const result = await redge("edge", "--join", "https://127.0.0.1:1", "--token", "a.b.c.d");
+            expect(result.code).toBe(1);
+            expect(oneLine(result)).toMatch(/redge\.nedb.*999.*REDGE_STORE_NEWER/);
         });
 
         test("a folder that cannot be one is named", async () => {

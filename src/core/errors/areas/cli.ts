@@ -42,6 +42,11 @@ export const cliErrors = {
         cause: "It belongs to somebody else, is not a folder, or the disk is full.",
         remedy: "Mend its permissions or choose another folder with REDGE_HOME.",
     },
+    REDGE_CLI_NOT_JOINED: {
+        message: "The gateway in {path} has not joined a cloud side",
+        cause: "No start of it was told where the cloud is.",
+        remedy: "Start it once with `redge edge --join https://<cloud>:10002 --token <token>`; `redge token` prints one.",
+    },
     REDGE_CLI_NO_CLOUD: {
         message: "There is no cloud side in {path}",
         cause: "`redge token` needs the kubeconfig that a started cloud side writes.",
