@@ -6,6 +6,7 @@ import {
     existsSync,
     mkdirSync,
     mkdtempSync,
+    readFileSync,
     rmSync,
     symlinkSync,
     writeFileSync,
@@ -96,9 +97,17 @@ export async function startDocker(): Promise<DockerEngine> {
             await daemon.end("SIGTERM");
             await containerd.end("SIGTERM");
             spawnSync("ip", ["link", "del", bridge]);
+            unmountBelow(root);
             rmSync(root, { recursive: true, force: true, maxRetries: 5 });
         },
     };
+}
+
+/** What containers that were killed rather than stopped left mounted. */
+function unmountBelow(root: string): void {
+    const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
+    const below = mounts.map((line) => line.split(" ")[1] ?? "").filter((path) => path.startsWith(`${root}/`));
+    for (const path of below.sort().reverse()) spawnSync("umount", ["-l", path]);
 }
 
 /** A root file system of busybox with its links, as a tar archive. */

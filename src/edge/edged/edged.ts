@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdir } from "node:fs/promises";
 import { totalmem } from "node:os";
+import { join } from "node:path";
 import { type ComponentState, type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Operation } from "../../envelope/envelope.ts";
@@ -9,6 +10,7 @@ import type { KubeObject } from "../../kube/types.ts";
 import type { DocumentStore } from "../../store/store.ts";
 import { admitPod } from "./admission.ts";
 import type { EdgedConfig } from "./config.ts";
+import { KubeletApi } from "./kubelet/server.ts";
 import { MetaClient } from "./meta-client.ts";
 import { nodeAllocatable } from "./node/allocatable.ts";
 import { hostAddresses, type Machine, thisMachine } from "./node/machine.ts";
@@ -45,6 +47,7 @@ export class Edged extends WireComponent<EdgedOutput> {
     readonly #node: NodeAgent;
     readonly #pods: PodManager;
     readonly #volumes: VolumeManager;
+    readonly #kubelet: KubeletApi;
     #registered = false;
     #started = false;
     #stopped = false;
@@ -99,9 +102,13 @@ export class Edged extends WireComponent<EdgedOutput> {
                 finished,
             }),
         });
+        const address = config.kubelet || `unix:${join(config.rootDir, "kubelet.sock")}`;
+        const { nodeName, rootDir } = config;
+        const machine = ports.machine ?? thisMachine;
+        this.#kubelet = new KubeletApi({ address, nodeName, rootDir }, { ...ports, pods: this.#pods, machine });
     }
 
-    /** The pods of this node, for the kubelet API. */
+    /** The pods of this node. */
     get pods(): PodManager {
         return this.#pods;
     }
@@ -112,6 +119,7 @@ export class Edged extends WireComponent<EdgedOutput> {
 
     async start(): Promise<void> {
         await mkdir(this.#config.rootDir, { recursive: true });
+        await this.#kubelet.start();
         for (const runtime of this.#ports.runtimes) await runtime.start();
         this.#pods.start();
         this.#started = true;
@@ -127,7 +135,7 @@ export class Edged extends WireComponent<EdgedOutput> {
         if (this.#stopped) return;
         this.#stopped = true;
         this.#client.stop();
-        const ended = Promise.all([this.#node.stop(), this.#pods.stop()]);
+        const ended = Promise.all([this.#kubelet.stop(), this.#node.stop(), this.#pods.stop()]);
         await Promise.race([ended, new Promise<void>((resolve) => this.#ports.clock.after(1_500, resolve))]);
         await Promise.all(this.#ports.runtimes.map((runtime) => runtime.stop()));
     }

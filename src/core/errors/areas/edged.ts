@@ -87,6 +87,16 @@ export const edgedErrors = {
         cause: "The gateway's own Node-RED can be used only in the Redge distribution or with an Admin API token.",
         remedy: "Start the gateway with redge, give the Edged node an Admin API token, or use node-red-isolated.",
     },
+    REDGE_KUBELET_ADDRESS: {
+        message: "Edged cannot listen on {address}: {reason}",
+        cause: "The address is malformed, taken by another process, or its folder may not be written.",
+        remedy: "Set the Edged node's kubelet address to a free unix:/path or http://127.0.0.1:port.",
+    },
+    REDGE_KUBELET_REQUEST: {
+        message: "The request cannot be served: {field} {reason}",
+        cause: "A parameter of the request to the kubelet API is malformed.",
+        remedy: "Mend the parameter {field}; kubectl sends them right.",
+    },
     REDGE_VOLUME_FAILED: {
         message: "Volume {volume} cannot be mounted: {reason}",
         cause: "Something the volume refers to is missing or cannot be written.",

@@ -32,6 +32,8 @@ export interface MachineUse {
 export interface Machine {
     info(): Promise<MachineInfo>;
     use(rootDir: string): Promise<MachineUse>;
+    /** CPU time used by everything since boot. */
+    cpuNanoseconds(): Promise<number>;
 }
 
 const GOARCH: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64", arm: "arm", ia32: "386" };
@@ -69,7 +71,15 @@ export const thisMachine: Machine = {
             addresses: hostAddresses(),
         };
     },
+    async cpuNanoseconds() {
+        const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = (await text("/proc/stat"))
+            .split("\n", 1)
+            .flatMap((line) => line.split(/\s+/).slice(1).map(Number));
+        return (user + nice + system + irq + softirq) * NANOSECONDS_PER_TICK;
+    },
 };
+
+const NANOSECONDS_PER_TICK = 10_000_000;
 
 /** The machine's own addresses, IPv4 first, without loopback and container bridges; loopback when there is no other. */
 export function hostAddresses(): readonly string[] {

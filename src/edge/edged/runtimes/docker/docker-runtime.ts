@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { Readable } from "node:stream";
 import type Docker from "dockerode";
 import type { Ports } from "../../../../core/component.ts";
-import { errorText, RedgeError } from "../../../../core/errors/redge-error.ts";
+import { RedgeError } from "../../../../core/errors/redge-error.ts";
 import { credentialsFor } from "../../pods/images.ts";
 import type {
     ContainerRecord,
@@ -151,16 +151,11 @@ export class DockerRuntime implements PodRuntime {
                 await made.start();
             } catch (thrown) {
                 await made.remove({ force: true });
-                // Where the engine may not raise the score of a process, the pod still has to run.
-                if (spec.oomScoreAdj < 0 && /oom_score_adj/.test(errorText(thrown))) {
-                    const plain = await docker.createContainer({
-                        ...options,
-                        HostConfig: { ...options.HostConfig, OomScoreAdj: 0 },
-                    });
-                    await plain.start();
-                    return toContainer(await plain.inspect());
-                }
-                throw thrown;
+                if (spec.oomScoreAdj >= 0) throw thrown;
+                // Some engines may not make a process safer from the OOM killer, and say so in many ways.
+                const plain = await docker.createContainer(withoutScore(options));
+                await plain.start();
+                return toContainer(await plain.inspect());
             }
             return toContainer(await made.inspect());
         });
@@ -290,6 +285,10 @@ export class DockerRuntime implements PodRuntime {
     #tell(podUid: string | undefined): void {
         for (const listener of this.#listeners) listener(podUid);
     }
+}
+
+function withoutScore(options: Docker.ContainerCreateOptions): Docker.ContainerCreateOptions {
+    return { ...options, HostConfig: { ...options.HostConfig, OomScoreAdj: 0 } };
 }
 
 function isSandbox(info: Docker.ContainerInfo): boolean {

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import { stat } from "node:fs/promises";
+import { request } from "node:http";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FlowRuntime } from "../../../src/edge/edged/index.ts";
+import { FakeFlowHost } from "./fake-flow-host.ts";
+import { configMap, flowPod, type Gateway, NODE, removeTempDirs, startGateway, testPorts, until } from "./harness.ts";
+
+const FLOW = JSON.stringify([{ id: "t", type: "tab" }]);
+
+describe("the kubelet API", () => {
+    let host: FakeFlowHost;
+    let gateway: Gateway;
+    let unitId: string;
+
+    beforeEach(async () => {
+        host = new FakeFlowHost();
+        gateway = await startGateway({
+            runtimes: (rootDir, store) => [
+                new FlowRuntime({ ...testPorts, store, host, logDir: join(rootDir, "logs") }),
+            ],
+        });
+        const { cloud } = gateway;
+        cloud.apply("default/configmap/hello-flow", configMap("hello-flow", { "a.json": FLOW }));
+        cloud.apply("default/pod/hello", flowPod("hello"));
+        await until(() => cloud.status("default/pod/hello")?.phase === "Running" || undefined, "running");
+        unitId = [...host.units.keys()][0] ?? "";
+    });
+    afterEach(async () => {
+        await gateway.stop();
+        await removeTempDirs();
+    });
+
+    function get(path: string, onData?: (text: string) => void): Promise<{ status: number; body: string }> {
+        return new Promise((resolve, reject) => {
+            const socketPath = join(gateway.rootDir, "kubelet.sock");
+            const sent = request({ socketPath, path, headers: { host: "kubelet" } }, (response) => {
+                let body = "";
+                response.setEncoding("utf8");
+                response.on("data", (chunk: string) => {
+                    body += chunk;
+                    onData?.(body);
+                });
+                response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+                response.on("error", reject);
+            });
+            sent.on("error", reject);
+            sent.end();
+        });
+    }
+    const say = (...lines: string[]): void => {
+        for (const line of lines) host.listener?.log(unitId, "stdout", line);
+    };
+
+    it("listens on a socket for this user alone", async () => {
+        expect((await stat(join(gateway.rootDir, "kubelet.sock"))).mode & 0o777).toBe(0o600);
+        expect(await get("/healthz")).toEqual({ status: 200, body: "ok" });
+        expect((await get("/nothing")).status).toBe(404);
+    });
+
+    it("gives logs whole, by tail, by bytes and with time stamps", async () => {
+        say("one", "two", "three");
+        expect((await get("/containerLogs/default/hello/flow")).body).toBe("one\ntwo\nthree\n");
+        expect((await get("/containerLogs/default/hello/flow?tailLines=1")).body).toBe("three\n");
+        expect((await get("/containerLogs/default/hello/flow?limitBytes=6")).body).toBe("one\ntw");
+        expect((await get("/containerLogs/default/hello/flow?sinceSeconds=60&tailLines=2")).body).toBe("two\nthree\n");
+        expect((await get("/containerLogs/default/hello/flow?timestamps=true&tailLines=1")).body).toMatch(
+            /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z three\n$/,
+        );
+    });
+
+    it("follows a log until the container ends", async () => {
+        say("one");
+        const seen: string[] = [];
+        const whole = get("/containerLogs/default/hello/flow?follow=true", (body) => seen.push(body));
+        await until(() => seen.at(-1) === "one\n" || undefined, "first line");
+        say("two");
+        await until(() => seen.at(-1) === "one\ntwo\n" || undefined, "second line");
+        gateway.cloud.deletePod("default/pod/hello");
+        expect((await whole).body).toBe("one\ntwo\n");
+    });
+
+    it("keeps the log of the start before", async () => {
+        say("first life");
+        host.listener?.ended(unitId, 1, "Error", "gone");
+        await until(
+            () => gateway.cloud.status("default/pod/hello")?.containerStatuses?.[0]?.restartCount === 1 || undefined,
+            "restart",
+        );
+        unitId = [...host.units.keys()].at(-1) ?? "";
+        say("second life");
+        expect((await get("/containerLogs/default/hello/flow?previous=true")).body).toBe("first life\n");
+        expect((await get("/containerLogs/default/hello/flow")).body).toBe("second life\n");
+    });
+
+    it("says what is wrong with a request", async () => {
+        expect(await get("/containerLogs/default/other/flow")).toMatchObject({ status: 404 });
+        const wrong = await get("/containerLogs/default/hello/flow?tailLines=x");
+        expect(wrong).toMatchObject({ status: 400 });
+        expect(wrong.body).toContain("tailLines");
+    });
+
+    it("lists pods and sums up usage", async () => {
+        const pods = JSON.parse((await get("/pods")).body) as { items: { metadata: { name: string } }[] };
+        expect(pods.items.map(({ metadata }) => metadata.name)).toEqual(["hello"]);
+        const stats = JSON.parse((await get("/stats/summary")).body) as {
+            node: { nodeName: string; memory: { workingSetBytes: number } };
+            pods: { podRef: { name: string } }[];
+        };
+        expect(stats.node.nodeName).toBe(NODE);
+        expect(stats.node.memory.workingSetBytes).toBeGreaterThan(0);
+        expect(stats.pods[0]?.podRef.name).toBe("hello");
+    });
+});
