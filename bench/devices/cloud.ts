@@ -35,6 +35,7 @@ const folder = await mkdtemp(join(tmpdir(), "redge-bench-devices-"));
 const store = await openStore({ engine: "sqlite", path: join(folder, "store.db") }, ports);
 const plane = new ControlPlane({ host: "127.0.0.1", port: 0, dataDir: folder, sans: [] }, { ...ports, store });
 await plane.start();
+if (plane.connection === undefined) throw new Error("the control plane did not start");
 const cluster = createKubeClient(plane.connection, ports);
 const controller = new DeviceController(parseConfig<DeviceControllerConfig>(deviceControllerConfig, {}), {
     ...ports,
