@@ -32,6 +32,7 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
     #link: "unknown" | "up" | "down" = "unknown";
     #loaded: Promise<void> | undefined;
     #tail: Promise<unknown> = Promise.resolve();
+    #reported = "";
     #stopped = false;
 
     constructor(config: MetaManagerConfig, ports: MetaManagerPorts) {
@@ -64,8 +65,8 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         await this.#loaded;
         const { source, resource, operation } = envelope.route;
         if (resource === "link") this.#linkChanged(operation === Operation.connect, envelope);
-        else if (source === Source.edged) await this.#fromEdged(envelope);
         else if (envelope.header.parent_msg_id !== undefined) await this.#inOrder(() => this.#answered(envelope));
+        else if (source === Source.edged) await this.#fromEdged(envelope);
         else await this.#inOrder(() => this.#pushed(envelope));
     }
 
@@ -98,6 +99,7 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
             const stored = await this.#objects.put(resource, withVersion(object, envelope.header.resourceversion));
             this.send("edgehub", responseTo(envelope, "OK"));
             if (stored === "stored") this.send("edged", envelope);
+            this.#reportState();
             return;
         }
         if (operation === Operation.delete) {
@@ -105,6 +107,7 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
             const removed = await this.#objects.remove(resource, uid);
             this.send("edgehub", responseTo(envelope, "OK"));
             if (removed !== undefined) this.send("edged", { ...envelope, content: removed });
+            this.#reportState();
             return;
         }
         throw new RedgeError("REDGE_METAMANAGER_OPERATION", { operation, resource });
@@ -204,7 +207,10 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
     }
 
     #reportState(): void {
-        const objects = this.#objects.list().length;
+        const objects = this.#objects.size;
+        const text = `${this.#link} ${objects}`;
+        if (text === this.#reported) return;
+        this.#reported = text;
         this.report({ level: "ready", text: this.#link === "down" ? "offline" : "ready", params: { objects } });
     }
 }

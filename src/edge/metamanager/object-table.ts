@@ -39,6 +39,10 @@ export class ObjectTable {
         return bad;
     }
 
+    get size(): number {
+        return this.#objects.size;
+    }
+
     get(resource: string): KubeObject | undefined {
         return this.#objects.get(resource);
     }
