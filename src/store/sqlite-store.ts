@@ -75,18 +75,19 @@ export class SqliteStore implements DocumentStore {
 
     async scan<T = unknown>(prefix: string, options: ScanOptions = {}): Promise<readonly StoreEntry<T>[]> {
         this.#assertOpen();
-        const start = encodeKey(prefix);
-        const end = behindPrefix(start);
-        const conditions = ["k >= ?"];
-        const values: SQLInputValue[] = [start];
-        if (end !== undefined) {
-            conditions.push("k < ?");
-            values.push(end);
+        // One bound each way: of two on the same side SQLite uses one for seeking and reads past all the other excludes.
+        let from = { operator: ">=", key: encodeKey(prefix) };
+        const behind = behindPrefix(from.key);
+        let to = behind === undefined ? undefined : { operator: "<", key: behind };
+        const after = options.after === undefined ? undefined : encodeKey(options.after);
+        if (after !== undefined && options.reverse) {
+            if (to === undefined || after.compare(to.key) < 0) to = { operator: "<", key: after };
+        } else if (after !== undefined && after.compare(from.key) >= 0) {
+            from = { operator: ">", key: after };
         }
-        if (options.after !== undefined) {
-            conditions.push(options.reverse ? "k < ?" : "k > ?");
-            values.push(encodeKey(options.after));
-        }
+        const bounds = to === undefined ? [from] : [from, to];
+        const conditions = bounds.map(({ operator }) => `k ${operator} ?`);
+        const values: SQLInputValue[] = bounds.map(({ key }) => key);
         const order = options.reverse ? "DESC" : "ASC";
         const sql = `SELECT k, v FROM documents WHERE ${conditions.join(" AND ")} ORDER BY k ${order} LIMIT ?`;
         values.push(options.limit ?? -1);
