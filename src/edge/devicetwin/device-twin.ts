@@ -101,6 +101,14 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
         return this.#registry.records;
     }
 
+    /** What forms offer for choice. */
+    get devices(): readonly { readonly id: string; readonly properties: readonly string[] }[] {
+        return [...this.#registry.deviceIds].map((id) => ({
+            id,
+            properties: (this.#registry.instance(id)?.properties ?? []).map(({ name }) => name),
+        }));
+    }
+
     #link(operation: string): void {
         if (operation === Operation.disconnect) this.#reporter.linkDown();
         if (operation !== Operation.connect) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
-import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
+import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
 import type { DeviceInstance } from "../mappers/device-instance.ts";
 import { formatValue, twinTypeOf } from "../mappers/values.ts";
 import {
@@ -17,6 +17,7 @@ import type { TwinContext } from "./context.ts";
 import { pendingWrites, planDesired, planWritten } from "./desired.ts";
 import type { TwinChange } from "./documents.ts";
 import { setState } from "./mqtt-side.ts";
+import { readableTwin } from "./readable-twin.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { DeviceRecord, TwinProperty } from "./records.ts";
 import { policyOf, ReportGate } from "./report-gate.ts";
@@ -67,28 +68,47 @@ export class MapperSide {
 
     /** Everything a mapper needs after it has started: all devices, then all desired values that still wait. */
     replay(): void {
-        for (const id of this.#context.registry.deviceIds) {
-            const instance = this.#context.registry.instance(id) ?? this.#resolve(id);
-            const record = this.#context.registry.records.get(id);
-            if (instance === undefined || record === undefined) continue;
-            this.#sendDevice(instance, Operation.insert);
-            for (const write of pendingWrites(record, instance)) this.#sendWrite(id, write);
-        }
+        for (const id of this.#context.registry.deviceIds) this.#replayDevice(id);
+    }
+
+    #replayDevice(id: string): void {
+        const instance = this.#context.registry.instance(id) ?? this.#resolve(id);
+        const record = this.#context.registry.records.get(id);
+        if (instance === undefined || record === undefined) return;
+        this.#sendDevice(instance, Operation.insert);
+        for (const write of pendingWrites(record, instance)) this.#sendWrite(id, write);
     }
 
     /** @throws REDGE_DEVICE_MESSAGE, REDGE_DEVICE_UNKNOWN */
-    async receive({ route, content }: Envelope): Promise<void> {
-        if (route.operation === Operation.query && route.resource === ALL_DEVICES) {
-            this.replay();
+    async receive(envelope: Envelope): Promise<void> {
+        const { route, content } = envelope;
+        if (route.operation === Operation.query) {
+            this.#answer(envelope);
             return;
         }
         const id = deviceIdOf(route.resource);
         if (id === undefined || route.operation !== Operation.upload) {
-            const reason = `is neither "${Operation.query} ${ALL_DEVICES}" nor "${Operation.upload} <ns>/device/<name>"`;
-            throw refuse("route", reason);
+            throw refuse("route", `is neither "${Operation.query}" nor "${Operation.upload} <ns>/device/<name>"`);
         }
         const report = parseMapperReport(content);
         await this.#apply(id, { ...report, ...this.#admitted(id, report) });
+    }
+
+    #answer(envelope: Envelope): void {
+        const { resource } = envelope.route;
+        const device = deviceIdOf(resource);
+        const asked = deviceIdOf(resource.replace(/\/twin$/, ""));
+        if (resource === ALL_DEVICES) this.replay();
+        else if (device !== undefined) this.#replayDevice(device);
+        else if (asked !== undefined) this.#context.toMappers(this.#twinAnswer(envelope, asked));
+        else throw refuse("route.resource", `asks for nothing that is known: ${resource}`);
+    }
+
+    #twinAnswer(envelope: Envelope, id: string): Envelope {
+        const from = { source: Source.twin, group: Group.twin };
+        const record = this.#context.registry.records.get(id);
+        if (record === undefined) return responseTo(envelope, null, { ...from, operation: Operation.error });
+        return responseTo(envelope, { twin: readableTwin(record), state: record.state ?? null }, from);
     }
 
     /** The readings that the report policy lets through. */

@@ -9,7 +9,7 @@ import type { DeviceValue, PropertyType } from "./values.ts";
 export const MAPPER_SOURCE = "mapper";
 /** The operation of one desired value on its way to a mapper. */
 export const WRITE = "write";
-/** The operation of a device method's call on its way to a mapper. */
+/** The resource that stands for every device of the gateway. */
 export const ALL_DEVICES = "devices";
 
 /** Content of `insert` and `update` on a device's resource, DeviceTwin → mappers. */
@@ -82,10 +82,22 @@ export function mapperReport(id: string, report: MapperReport): Envelope {
 
 /** Asks DeviceTwin for every device and every desired value that is still to be written. */
 export function queryDevices(): Envelope {
-    return newEnvelope({
-        route: { source: MAPPER_SOURCE, group: Group.twin, operation: Operation.query, resource: ALL_DEVICES },
-        content: null,
-    });
+    return query(ALL_DEVICES);
+}
+
+/** The same for one device. */
+export function queryDevice(id: string): Envelope {
+    return query(deviceResource(id));
+}
+
+/** Asks DeviceTwin for the twin of a device; the answer comes by its mappers output, `parent_msg_id` set. */
+export function queryTwin(id: string): Envelope {
+    return query(`${deviceResource(id)}/twin`);
+}
+
+function query(resource: string): Envelope {
+    const route = { source: MAPPER_SOURCE, group: Group.twin, operation: Operation.query, resource };
+    return newEnvelope({ route, content: null });
 }
 
 /**

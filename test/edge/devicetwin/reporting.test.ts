@@ -115,7 +115,7 @@ describe("after an outage", () => {
         expect(values(again)).toEqual([]);
         await again.twin.stop();
         expect(await again.store.scan("devicetwin/report/")).toEqual([]);
-    });
+    }, 30_000);
 
     test('only the newest arrives when the policy is "newest"', async () => {
         const { again, wanted } = await outage("newest", 100);

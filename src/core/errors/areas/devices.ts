@@ -17,6 +17,11 @@ export const deviceErrors = {
         cause: "No Device object with spec.nodeName of this gateway and that name has arrived.",
         remedy: "Check `kubectl get devices -A` and the device's spec.nodeName; ids have the form <namespace>/<name>.",
     },
+    REDGE_DEVICE_NO_ANSWER: {
+        message: "DeviceTwin did not answer for {device}",
+        cause: "The node's first output or its input is not wired to a kubeedge-devicetwin node, or that node does not run.",
+        remedy: "Wire the first output to DeviceTwin's input, and DeviceTwin's third output to this node.",
+    },
     REDGE_DEVICE_MESSAGE: {
         message: "A message to {component} is refused: {field} {reason}",
         cause: "The message on the wire has another shape than docs/devices.md describes.",

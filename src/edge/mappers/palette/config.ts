@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ConfigSchema } from "../../../core/config.ts";
+
+/** Which device and property a palette node is about; blank fields are filled by the message (`msg.device`, `msg.property`). */
+export interface DeviceNodeConfig {
+    /** `<namespace>/<name>`, or a name in namespace `default`. */
+    readonly device?: string;
+    readonly property?: string;
+}
+
+export const deviceNodeConfig: ConfigSchema = {
+    type: "object",
+    properties: { device: { type: "string" }, property: { type: "string" } },
+};
+
+/** How long device-get waits for DeviceTwin. */
+export interface DeviceGetConfig extends DeviceNodeConfig {
+    readonly timeoutMs: number;
+}
+
+export const deviceGetConfig: ConfigSchema = {
+    type: "object",
+    properties: { ...deviceNodeConfig.properties, timeoutMs: { type: "integer", minimum: 10, default: 5000 } },
+};
