@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KubeClient } from "../../kube/client/client.ts";
-import { isAlreadyExists } from "../../kube/client/status-error.ts";
+import { isNotFound } from "../../kube/client/status-error.ts";
 import { Kinds, type KubeObject, type ResourceType } from "../../kube/types.ts";
 
 const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease", "kubeedge"];
@@ -49,13 +49,15 @@ export async function installObjects(client: KubeClient, { caPem, definitions }:
     }
 }
 
-/** True when it was not there before. */
+/** True when it was not there before. Asks first: a Service that exists is refused for its address, not its name. */
 async function ensure(client: KubeClient, type: ResourceType, object: KubeObject): Promise<boolean> {
+    const { namespace, name } = object.metadata;
     try {
-        await client.create(type, object);
-        return true;
-    } catch (error) {
-        if (!isAlreadyExists(error)) throw error;
+        await client.get({ type, namespace, name });
         return false;
+    } catch (error) {
+        if (!isNotFound(error)) throw error;
     }
+    await client.create(type, object);
+    return true;
 }
