@@ -10,6 +10,6 @@ RED.nodes.registerType("kubeedge-store", {
         folder: { value: "" },
     },
     label() {
-        return this.name || this._("kubeedge-store.store");
+        return this.name || String(this.engine || "nedb");
     },
 });

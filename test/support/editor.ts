@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync } from "node:fs";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { type Part, program } from "./requires.ts";
+
+const EXECUTABLES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+export const chromiumPart: Part = program("chromium", ...EXECUTABLES);
+
+const QUIET = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+];
+
+/** The editor in a headless Chromium, and everything that its console complained about. */
+export class Editor {
+    readonly page: Page;
+    readonly complaints: string[] = [];
+    readonly #browser: Browser;
+
+    private constructor(browser: Browser, page: Page) {
+        this.#browser = browser;
+        this.page = page;
+        page.on("pageerror", (error) => this.complaints.push(error.message));
+        page.on("console", (message) => {
+            if (message.type() === "error") this.complaints.push(`${message.text()} (${message.location().url})`);
+        });
+    }
+
+    /** Opens the editor and waits until a flow is drawn; logs in first where that is asked for. */
+    static async open(url: string, login?: { readonly user: string; readonly password: string }): Promise<Editor> {
+        const executablePath = EXECUTABLES.find((path) => existsSync(path)) ?? "";
+        const browser = await chromium.launch({ executablePath, args: QUIET });
+        const editor = new Editor(browser, await browser.newPage({ viewport: { width: 2000, height: 900 } }));
+        editor.page.setDefaultTimeout(15_000);
+        await editor.page.goto(url);
+        if (login !== undefined) {
+            await editor.page.fill("#node-dialog-login-username", login.user);
+            await editor.page.fill("#node-dialog-login-password", login.password);
+            await editor.page.click("#node-dialog-login-submit");
+        }
+        await editor.page.waitForSelector(".red-ui-flow-node", { timeout: 60_000 });
+        return editor;
+    }
+
+    /** Evaluates an expression in the editor, where RED and $ are known. */
+    evaluate<T>(expression: string): Promise<T> {
+        return this.page.evaluate<T>(expression);
+    }
+
+    async close(): Promise<void> {
+        await this.#browser.close();
+    }
+}
