@@ -51,8 +51,9 @@ export async function hostNodeRed(settings: Record<string, unknown>): Promise<No
     // Observed again by the caller; this keeps an early failure from counting as unhandled meanwhile.
     started.catch(() => {});
     const statusListeners: ((id: string, status: NodeStatus) => void)[] = [];
-    RED.events.on("node-status", (event: { id: string; status: NodeStatus }) => {
-        for (const listener of statusListeners) listener(event.id, event.status);
+    // A node that stops says so without a status.
+    RED.events.on("node-status", ({ id, status }: { id: string; status?: NodeStatus }) => {
+        if (status !== undefined) for (const listener of statusListeners) listener(id, status);
     });
     await new Promise<void>((resolve, reject) => {
         server.once("error", reject);
