@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** EdgeController, DeviceController and CloudStream. */
+/** EdgeController, DeviceController, the router and its edge end. */
 export const cloudErrors = {
     REDGE_CLOUD_FORBIDDEN: {
         message: "Node {node} may not {operation} {resource}: {reason}",
@@ -18,5 +18,10 @@ export const cloudErrors = {
         message: "The router cannot listen on {host}:{port}: {reason}",
         cause: "Another program holds the port, or the address is none of this machine's.",
         remedy: "Choose another port in the router node, or end the other program.",
+    },
+    REDGE_SERVICEBUS_LISTEN: {
+        message: "The service bus cannot listen on {host}:{port}: {reason}",
+        cause: "Another program holds the port, or the address is none of this machine's.",
+        remedy: "Choose another port in the service bus node, or end the other program.",
     },
 } as const;
