@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../core/clock.ts";
+import { cloneJson } from "../meta/clone.ts";
 import { isoSeconds } from "../meta/time.ts";
 import { CommitConflict, type ObjectKey, type ObjectRegistry } from "../storage/registry.ts";
 import { Stored } from "../storage/stored.ts";
@@ -217,7 +218,7 @@ export class ObjectService {
                 `the API version in the data (${sent.apiVersion}, Kind=${sent.kind}) does not match the expected API version (${apiVersionOf(resource)}, Kind=${resource.kind})`,
             );
         }
-        const copy = structuredClone(sent);
+        const copy = cloneJson(sent);
         return resource.absorb?.(copy) ?? copy;
     }
 
