@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { asRecord, asRecords, isRecord, type JsonRecord } from "../../core/json.ts";
+import { asRecord, asRecords, asText, isRecord, type JsonRecord } from "../../core/json.ts";
 import type { KubeObject } from "../types.ts";
 
 /** Fills what a client may leave out of the built-in kinds, as the API documents it. */
@@ -78,6 +78,14 @@ export function defaultPod(object: KubeObject): void {
     const spec = child(object, "spec");
     defaultPodSpec(spec);
     fill(spec, { enableServiceLinks: true });
+    const { status } = object;
+    if (isRecord(status) && asText(status["podIP"]) !== undefined) fill(status, { podIPs: [{ ip: status["podIP"] }] });
+}
+
+/** A node that says nothing else offers all it has. */
+export function defaultNode(object: KubeObject): void {
+    const { status } = object;
+    if (isRecord(status) && isRecord(status["capacity"])) fill(status, { allocatable: status["capacity"] });
 }
 
 function defaultTemplate(spec: JsonRecord): void {

@@ -8,6 +8,7 @@ import { type Column, defaultColumns } from "../tables/table.ts";
 import * as defaults from "./defaults.ts";
 import { fromCoreEvent, toCoreEvent } from "./events.ts";
 import { schemaStrategy } from "./strategy.ts";
+import { countTemplates } from "./template-generation.ts";
 import * as rules from "./validate.ts";
 
 interface Definition {
@@ -82,7 +83,7 @@ const DEFINITIONS: readonly Definition[] = [
         status: true,
         columns: columns.nodeColumns,
         selectable: same("spec.unschedulable"),
-        strategy: { validate: rules.validateNode },
+        strategy: { default: defaults.defaultNode, validate: rules.validateNode },
         subresources: [stream("proxy", "NodeProxyOptions")],
     },
     {
@@ -190,7 +191,7 @@ const DEFINITIONS: readonly Definition[] = [
         status: true,
         counted: true,
         columns: columns.daemonSetColumns,
-        strategy: { default: defaults.defaultDaemonSet, validate: rules.validateWorkload },
+        strategy: { default: defaults.defaultDaemonSet, validate: rules.validateWorkload, ...countTemplates },
     },
     {
         ...APPS,

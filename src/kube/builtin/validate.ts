@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isDeepStrictEqual } from "node:util";
 import { asRecord, asRecords, asText, asTexts, type JsonRecord } from "../../core/json.ts";
-import { type FieldError, forbiddenField, invalidValue, notSupported, required } from "../rest/status.ts";
+import { badRequest, type FieldError, forbiddenField, invalidValue, notSupported, required } from "../rest/status.ts";
 import { labelSelectorMatcher } from "../selectors/labels.ts";
 import type { KubeObject } from "../types.ts";
 
 /** Rules of the built-in kinds beyond their schema: those whose violation users meet. */
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const isBase64 = (text: string): boolean => {
+    const bare = text.replace(/[\r\n]/g, "");
+    return bare.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(bare);
+};
 const DATA_KEY = /^[-._a-zA-Z0-9]+$/;
 const QUANTITY = /^[+-]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/;
 const MAX_LABEL = 63;
@@ -109,8 +113,17 @@ export function validatePodSpec(
         });
     }
     duplicates([...asRecords(spec["initContainers"]), ...containers], `${path}.containers`, errors);
-    if (!policies.includes(String(spec["restartPolicy"])))
-        errors.push(notSupported(`${path}.restartPolicy`, spec["restartPolicy"], policies));
+    const { restartPolicy } = spec;
+    if (!policies.includes(String(restartPolicy))) {
+        // "Always" is the default: a Job whose author said nothing is told to say something.
+        const unsaid = restartPolicy === "Always";
+        const values = `valid values: ${policies.map((policy) => `"${policy}"`).join(", ")}`;
+        errors.push(
+            unsaid
+                ? required(`${path}.restartPolicy`, values)
+                : notSupported(`${path}.restartPolicy`, restartPolicy, policies),
+        );
+    }
     return errors;
 }
 
@@ -180,6 +193,12 @@ export function validateData(object: KubeObject, current: KubeObject | undefined
     for (const field of ["data", "binaryData"]) {
         for (const [key, value] of Object.entries(asRecord(object[field]))) {
             bytes += String(value).length;
+            const binary = field === "binaryData" || object.kind === "Secret";
+            if (binary && !isBase64(String(value))) {
+                throw badRequest(
+                    `${object.kind} in version "v1" cannot be handled as a ${object.kind}: ${field}[${key}] is not base64`,
+                );
+            }
             if (!DATA_KEY.test(key)) {
                 errors.push(
                     invalidValue(

@@ -92,7 +92,7 @@ function applyListDirectives(merged: Map<string, unknown>, patch: JsonRecord, sc
 
 function mergeScalars(base: readonly unknown[], patch: readonly unknown[], order: unknown): unknown[] {
     const merged = [...base, ...patch.filter((item) => !base.includes(item))];
-    return Array.isArray(order) ? ordered(merged, order, undefined) : merged;
+    return Array.isArray(order) ? ordered(merged, order, undefined) : patchFirst(merged, patch, base, undefined);
 }
 
 function mergeElements(
@@ -117,7 +117,31 @@ function mergeElements(
         else if (at < 0) merged.push(result);
         else merged[at] = result;
     }
-    return Array.isArray(order) ? ordered(merged, order, mergeKey) : merged;
+    return Array.isArray(order) ? ordered(merged, order, mergeKey) : patchFirst(merged, elements, base, mergeKey);
+}
+
+/**
+ * Without a wished order, elements of the patch come in its order, those that are new before the others; elements that
+ * only the object has keep their place among those it had (strategic merge patch, as the API server does it).
+ */
+function patchFirst(
+    merged: readonly unknown[],
+    patch: readonly unknown[],
+    base: readonly unknown[],
+    mergeKey: string | undefined,
+): unknown[] {
+    const idOf = (item: unknown): unknown => (mergeKey !== undefined && isRecord(item) ? item[mergeKey] : item);
+    const place = (list: readonly unknown[], item: unknown): number =>
+        list.findIndex((one) => idOf(one) === idOf(item));
+    const patched = merged.filter((item) => place(patch, item) >= 0);
+    patched.sort((one, other) => place(patch, one) - place(patch, other));
+    const kept = merged.filter((item) => place(patch, item) < 0);
+    const result: unknown[] = [];
+    while (patched.length > 0 && kept.length > 0) {
+        const fromPatch = place(base, patched[0]) < place(base, kept[0]);
+        result.push((fromPatch ? patched : kept).shift());
+    }
+    return [...result, ...patched, ...kept];
 }
 
 const isBareReplace = (element: JsonRecord): boolean =>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "../../core/clock.ts";
+import { isRecord } from "../../core/json.ts";
 import type { Applier } from "../apply/applier.ts";
 import type { ObjectReader } from "../storage/registry.ts";
 import { apiVersionOf, type KubeObject } from "../types.ts";
@@ -80,6 +81,8 @@ export class ResourceHandler {
     }
 
     async #create({ context, path, resource }: ResourceRequest): Promise<void> {
+        // A subresource that is posted to has a handler of its own and does not come here.
+        if (path.name !== undefined) throw methodNotAllowed();
         const object = await readObject(context, resource);
         if (resource.namespaced && path.namespace === undefined)
             throw badRequest("an empty namespace may not be set during creation");
@@ -92,11 +95,7 @@ export class ResourceHandler {
         const sent = await readObject(context, resource);
         const name = path.name ?? "";
         if (sent.metadata.name === undefined || sent.metadata.name === "") sent.metadata.name = name;
-        if (sent.metadata.name !== name) {
-            throw badRequest(
-                `the name of the object (${sent.metadata.name}) does not match the name on the URL (${name})`,
-            );
-        }
+        checkName(path, sent);
         checkNamespace(path, sent);
         const options = this.#options(context, path);
         const track = await this.#ports.applier?.tracker(resource, managerOf(context), path.subresource);
@@ -114,6 +113,7 @@ export class ResourceHandler {
         const track = await this.#ports.applier?.tracker(resource, managerOf(context), path.subresource);
         const change = (current: KubeObject): KubeObject => {
             const next = patchObject(resource, presented(resource, current), patch, mediaType);
+            checkName(path, next);
             return track?.(current, next) ?? next;
         };
         const stored = await this.#ports.objects.update(resource, path.namespace, path.name ?? "", change, options);
@@ -211,11 +211,13 @@ export function shapeOf({ request, query }: RestContext, resource: ServedResourc
 
 export async function readObject({ request }: RestContext, resource: ServedResource): Promise<KubeObject> {
     const value = await parseText(await readBody(request), mediaTypeOf(request));
-    const kinded =
-        typeof value === "object" && value !== null
-            ? { apiVersion: apiVersionOf(resource), kind: resource.kind, ...value }
-            : value;
+    const kinded = isRecord(value) ? { apiVersion: apiVersionOf(resource), kind: resource.kind, ...value } : value;
     return asKubeObject(kinded);
+}
+
+function checkName({ name = "" }: ResourcePath, { metadata }: KubeObject): void {
+    if (metadata.name === name) return;
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
 }
 
 function checkNamespace({ namespace }: ResourcePath, { metadata }: KubeObject): void {
