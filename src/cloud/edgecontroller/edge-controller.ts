@@ -3,9 +3,10 @@ import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, isRedgeError } from "../../core/errors/redge-error.ts";
 import { KeyedQueue } from "../../core/keyed-queue.ts";
 import type { Counter } from "../../core/metrics.ts";
-import { type Envelope, Operation } from "../../envelope/envelope.ts";
+import { type Envelope, Operation, Source } from "../../envelope/envelope.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { KubeObject, KubeStatus } from "../../kube/types.ts";
+import { Applications } from "./applications/applications.ts";
 import { Authorizer } from "./authorizer.ts";
 import { Caches } from "./caches.ts";
 import { claimNode } from "./claim-node.ts";
@@ -38,6 +39,7 @@ export class EdgeController extends WireComponent<"cloudhub"> {
     readonly #caches: Caches;
     readonly #downstream: Downstream;
     readonly #tools: Tools;
+    readonly #applications: Applications;
     readonly #queue = new KeyedQueue();
     readonly #requests: Counter;
     readonly #failures: Counter;
@@ -68,6 +70,9 @@ export class EdgeController extends WireComponent<"cloudhub"> {
             pushPodDelete: ({ node, namespace, name }, uid) =>
                 this.#downstream.pushPodDelete(node, namespace ?? "", name, uid),
         };
+        this.#applications = new Applications(config.authorization, ports, (envelope) =>
+            this.send("cloudhub", envelope),
+        );
         this.#requests = metrics.counter("redge_edgecontroller_requests_total", "Messages from edge nodes", ["type"]);
         this.#failures = metrics.counter("redge_edgecontroller_failures_total", "Messages that failed", [
             "type",
@@ -91,6 +96,7 @@ export class EdgeController extends WireComponent<"cloudhub"> {
         if (!this.#running) return;
         this.#running = false;
         await this.#caches.stop();
+        await this.#applications.stop();
         this.#downstream.detach();
         await this.#settled();
     }
@@ -103,6 +109,10 @@ export class EdgeController extends WireComponent<"cloudhub"> {
         }
         // Acknowledgements are CloudHub's; an edge's error about a push is mended by CloudHub's resending.
         if (operation === Operation.response || operation === Operation.error) return;
+        if (envelope.route.source === Source.metaserver && envelope.node !== undefined) {
+            await this.#applications.receive(envelope.node, envelope);
+            return;
+        }
         const request = parseRequest(envelope);
         if (!this.#downstream.knows(request.node)) this.#connection(envelope);
         this.#requests.add(1, { type: request.type });
@@ -143,6 +153,7 @@ export class EdgeController extends WireComponent<"cloudhub"> {
         if (node === undefined) return;
         if (envelope.route.operation === Operation.disconnect) {
             this.#downstream.disconnect(node);
+            void this.#applications.forget(node);
         } else {
             this.#downstream.connect(node);
             void this.#claim(node);

@@ -4,12 +4,18 @@ import type { Clock } from "../../core/clock.ts";
 import { asRecord, asText } from "../../core/json.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { ResourceType } from "../../kube/types.ts";
+import { isAllowed } from "../shared/access-review.ts";
 import type { Route } from "./route.ts";
 
 export type Verdict = "allowed" | "unauthenticated" | "forbidden";
 
-const tokenReview = review("authentication.k8s.io", "TokenReview", "tokenreviews");
-const accessReview = review("authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews");
+const tokenReview: ResourceType = {
+    group: "authentication.k8s.io",
+    version: "v1",
+    kind: "TokenReview",
+    plural: "tokenreviews",
+    namespaced: false,
+};
 const REMEMBER_MS = 30_000;
 const REMEMBERED_MOST = 1000;
 
@@ -55,29 +61,15 @@ export class CallerCheck {
         const status = asRecord(reviewed["status"]);
         const { username, uid, groups, extra } = asRecord(status["user"]);
         if (status["authenticated"] !== true || asText(username) === undefined) return "unauthenticated";
-        const answer = await this.#cluster.create(accessReview, {
-            apiVersion: "authorization.k8s.io/v1",
-            kind: "SubjectAccessReview",
-            metadata: { name: "" },
-            spec: {
-                user: username,
-                ...(uid === undefined ? {} : { uid }),
-                ...(groups === undefined ? {} : { groups }),
-                ...(extra === undefined ? {} : { extra }),
-                resourceAttributes: {
-                    group: "rules.kubeedge.io",
-                    resource: "rules",
-                    subresource: "requests",
-                    verb: "create",
-                    namespace: route.namespace,
-                    name: route.name,
-                },
-            },
+        const subject = { user: String(username), uid, groups, extra };
+        const allowed = await isAllowed(this.#cluster, subject, {
+            group: "rules.kubeedge.io",
+            resource: "rules",
+            subresource: "requests",
+            verb: "create",
+            namespace: route.namespace,
+            name: route.name,
         });
-        return asRecord(answer["status"])["allowed"] === true ? "allowed" : "forbidden";
+        return allowed ? "allowed" : "forbidden";
     }
-}
-
-function review(group: string, kind: string, plural: string): ResourceType {
-    return { group, version: "v1", kind, plural, namespaced: false };
 }

@@ -57,7 +57,8 @@ export class MemoryCluster implements KubeClient {
             .filter((object) => namespace === undefined || object.metadata.namespace === namespace)
             .filter((object) => selected(object, fieldSelector));
         const metadata = { resourceVersion: String(this.#version) };
-        return { apiVersion: apiVersionOf(type), kind: `${type.kind}List`, metadata, items };
+        const kind = type.kind || (items[0]?.kind ?? "");
+        return { apiVersion: apiVersionOf(type), kind: `${kind}List`, metadata, items };
     }
 
     async create(
