@@ -18,7 +18,7 @@ import { type Joined, Listener } from "./listener.ts";
 import { CloudHubMetrics } from "./metrics.ts";
 import { NodeSession } from "./session.ts";
 import { StatusLine } from "./status-line.ts";
-import { SyncLedger } from "./sync-ledger.ts";
+import { SyncLedger, type SyncRecord } from "./sync-ledger.ts";
 import { classifyUpward, isNodeRegistration } from "./uplink.ts";
 
 export interface CloudHubPorts extends Ports {
@@ -187,6 +187,8 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
                 this.#status.note("throttled");
                 this.#ports.log.warn("an edge node sends too fast and is held back", { node, heldMs });
             },
+            intends: (object) =>
+                this.#ledger.intend(node, { ...syncRecord(object, session.store), resourceVersion: "0" }),
             acked: (object) => this.#onAcked(session, object),
             dropped: (envelope) => {
                 this.#metrics.dropped.add();
@@ -240,9 +242,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
             this.#ledger.gone(node, object.uid);
             return;
         }
-        const { uid, apiVersion, kind, namespace, name, resourceVersion } = object;
-        if (resourceVersion === undefined) return;
-        this.#ledger.acked(node, { uid, apiVersion, kind, namespace, name, resourceVersion, store });
+        if (object.resourceVersion !== undefined) this.#ledger.acked(node, syncRecord(object, store));
     }
 
     #fromEdge(session: NodeSession, envelope: Envelope): void {
@@ -336,6 +336,11 @@ function isNodeDeletion({ route }: Envelope, node: string): boolean {
     if (route.operation !== Operation.delete || route.source !== Source.edgecontroller) return false;
     const name = parseResource(route.resource);
     return name?.type === "node" && name.name === node;
+}
+
+function syncRecord(object: PushedObject, store: string): SyncRecord {
+    const { uid, apiVersion, kind, namespace, name, resourceVersion = "0" } = object;
+    return { uid, apiVersion, kind, namespace, name, resourceVersion, store };
 }
 
 function strings(value: unknown): readonly string[] {

@@ -18,6 +18,11 @@ export interface DownlinkOptions {
 }
 
 export interface DownlinkEvents {
+    /**
+     * The node is about to be sent an object for the first time. The promise resolves when that is on record, so that its
+     * deletion can be told later, whatever happens; undefined when it is on record already.
+     */
+    intends(object: PushedObject): Promise<void> | undefined;
     /** The node acknowledged this object. */
     acked(object: PushedObject, content: unknown): void;
     /** A message was not queued because the queue is full. */
@@ -30,6 +35,8 @@ interface Push {
     readonly envelope: Envelope;
     readonly object: PushedObject;
     readonly queuedMs: number;
+    /** On record, see `intends`. */
+    recorded: boolean;
 }
 
 interface InFlight extends Push {
@@ -55,6 +62,8 @@ export class Downlink {
     /** By msg_id, in sending order. */
     readonly #inFlight = new Map<string, InFlight>();
     readonly #inFlightIds = new Map<string, string>();
+    /** Resource in flight, and the uid of the object under that name. */
+    readonly #inFlightResources = new Map<string, string>();
     /** What this node has acknowledged, by uid: resource versions. */
     readonly #acked: Map<string, string>;
     #resend: Timer | undefined;
@@ -103,7 +112,16 @@ export class Downlink {
         const nowMs = this.#clock.monotonicMs();
         const queuedMs = waiting?.queuedMs ?? nowMs;
         if (nowMs - queuedMs < PATIENCE_MS) this.#waiting.delete(uid);
-        this.#waiting.set(uid, { envelope, object, queuedMs });
+        const push: Push = { envelope, object, queuedMs, recorded: true };
+        const recording = object.deleting ? undefined : this.#events.intends(object);
+        if (recording !== undefined) {
+            push.recorded = false;
+            void recording.then(() => {
+                push.recorded = true;
+                this.#pump();
+            });
+        }
+        this.#waiting.set(uid, push);
         this.#pump();
     }
 
@@ -143,6 +161,7 @@ export class Downlink {
         this.#waiting.clear();
         this.#inFlight.clear();
         this.#inFlightIds.clear();
+        this.#inFlightResources.clear();
     }
 
     #hasAlready(object: PushedObject, waiting: Push | undefined): boolean {
@@ -155,15 +174,21 @@ export class Downlink {
     }
 
     #pump(): void {
-        if (this.#blocked) return;
+        if (this.#blocked || this.#closed) return;
         for (const [uid, push] of this.#waiting) {
             if (this.#inFlight.size >= this.#options.window) return;
             if (this.#connection.queuedBytes > this.#options.bufferBytes) {
                 this.#blocked = true;
                 return;
             }
+            if (!push.recorded) return;
+            const { resource } = push.envelope.route;
+            const before = this.#inFlightResources.get(resource);
+            // An object that was deleted and made again: its delete first, or a repeat of it would hit the new one.
+            if (before !== undefined && before !== uid) return;
             this.#waiting.delete(uid);
             this.#supersede(uid);
+            this.#inFlightResources.set(resource, uid);
             const id = push.envelope.header.msg_id;
             const flying: InFlight = { ...push, writes: 0, sentMs: 0 };
             this.#inFlight.set(id, flying);
@@ -194,6 +219,7 @@ export class Downlink {
     #land(id: string, push: InFlight): void {
         this.#inFlight.delete(id);
         this.#inFlightIds.delete(push.object.uid);
+        this.#inFlightResources.delete(push.envelope.route.resource);
     }
 
     #onResend(): void {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Ports } from "../../core/component.ts";
-import { isRedgeError } from "../../core/errors/redge-error.ts";
 import type { KubeClient, ObjectRef } from "../../kube/client/client.ts";
 import { Informer } from "../../kube/client/informer.ts";
-import { isNotFound } from "../../kube/client/status-error.ts";
+import { isAlreadyExists, isNotFound, statusCode } from "../../kube/client/status-error.ts";
 import { apiVersionOf, Kinds, type KubeObject, type ResourceType } from "../../kube/types.ts";
 import { type Closing, WorkQueue } from "./work-queue.ts";
 
@@ -30,6 +29,7 @@ export class SyncLedger {
     readonly #cluster: KubeClient;
     readonly #byNode = new Map<string, Map<string, SyncRecord>>();
     readonly #queue: WorkQueue;
+    readonly #intending = new Map<string, Promise<void>>();
     readonly #informers: readonly Informer<KubeObject>[];
     /** Kinds that the API server does not know; then acknowledgements are remembered here alone. */
     readonly #unserved = new Set<Informer<KubeObject>>();
@@ -37,7 +37,7 @@ export class SyncLedger {
 
     constructor(cluster: KubeClient, ports: Ports) {
         this.#cluster = cluster;
-        this.#queue = new WorkQueue(ports, { workers: 4, retryMs: 1_000, what: "ObjectSync" });
+        this.#queue = new WorkQueue(ports, { workers: 16, retryMs: 500, what: "ObjectSync" });
         this.#informers = [Kinds.objectSync, Kinds.clusterObjectSync].map(
             (type) => new Informer({ cluster, query: { type }, parse: (object) => slim(object, type) }, ports),
         );
@@ -106,6 +106,25 @@ export class SyncLedger {
         return [...this.#byNode.keys()];
     }
 
+    /** Puts on record, with version "0", that a node may soon hold an object; undefined when it is on record. */
+    intend(node: string, record: SyncRecord): Promise<void> | undefined {
+        const intending = this.#intending.get(keyOf(node, record.uid));
+        if (intending !== undefined) return intending;
+        if (this.#byNode.get(node)?.has(record.uid) === true) return undefined;
+        this.#recordsOf(node).set(record.uid, record);
+        if (this.#unserved.size > 0) return undefined;
+        const key = keyOf(node, record.uid);
+        const written = new Promise<void>((resolve) => {
+            this.#queue.put(key, async () => {
+                await this.#ensure(refOf(node, record), record);
+                this.#intending.delete(key);
+                resolve();
+            });
+        });
+        this.#intending.set(key, written);
+        return written;
+    }
+
     acked(node: string, record: SyncRecord): void {
         const known = this.#byNode.get(node)?.get(record.uid);
         if (known?.resourceVersion === record.resourceVersion && known.store === record.store) return;
@@ -120,6 +139,7 @@ export class SyncLedger {
         const record = this.#byNode.get(node)?.get(uid);
         if (record === undefined) return;
         this.#drop(node, uid);
+        this.#intending.delete(keyOf(node, uid));
         if (this.#unserved.size > 0) return;
         this.#queue.put(keyOf(node, uid), () => this.#delete(node, record));
     }
@@ -159,19 +179,29 @@ export class SyncLedger {
         const ref = refOf(node, record);
         const status = { status: { objectResourceVersion: record.resourceVersion } };
         if (written && (await found(this.#cluster.patch(ref, status, "merge", { subresource: "status" })))) return;
-        const annotations = { [STORE_ANNOTATION]: record.store };
+        await this.#ensure(ref, record);
+        await found(this.#cluster.patch(ref, status, "merge", { subresource: "status" }));
+    }
+
+    /** Makes the record exist with this store. */
+    async #ensure(ref: ObjectRef, record: SyncRecord): Promise<void> {
         const { name, namespace } = ref;
-        if (!(await found(this.#cluster.patch(ref, { metadata: { annotations } }, "merge")))) {
-            const created = this.#cluster.create(ref.type, {
+        const annotations = { [STORE_ANNOTATION]: record.store };
+        try {
+            await this.#cluster.create(ref.type, {
                 apiVersion: apiVersionOf(ref.type),
                 kind: ref.type.kind,
                 metadata: { name, ...(namespace === undefined ? {} : { namespace }), annotations },
                 spec: { objectAPIVersion: record.apiVersion, objectKind: record.kind, objectName: record.name },
             });
-            // Not found: the namespace is going away and takes its records along.
-            if (!(await found(created))) return;
+        } catch (thrown) {
+            if (!isAlreadyExists(thrown)) {
+                // The namespace is going away and takes its records along.
+                if (isNotFound(thrown) || statusCode(thrown) === 403) return;
+                throw thrown;
+            }
+            await found(this.#cluster.patch(ref, { metadata: { annotations } }, "merge"));
         }
-        await found(this.#cluster.patch(ref, status, "merge", { subresource: "status" }));
     }
 
     async #delete(node: string, record: SyncRecord): Promise<void> {
@@ -185,8 +215,7 @@ async function found(request: Promise<unknown>): Promise<boolean> {
         await request;
         return true;
     } catch (thrown) {
-        const code = isRedgeError(thrown, "REDGE_KUBE_STATUS") ? thrown.details["code"] : undefined;
-        if (code === 404 || code === 403) return false;
+        if (isNotFound(thrown) || statusCode(thrown) === 403) return false;
         throw thrown;
     }
 }

@@ -14,8 +14,11 @@ export interface OutboxLimits {
     readonly maxAgeMs: number;
 }
 
-/** Why a message left the outbox without being delivered. */
-export type DropReason = "size" | "age" | "refused";
+/**
+ * Why a message left the outbox without being delivered.
+ * `unconfirmed`: it was sent once, but the link broke before an answer; it may have arrived.
+ */
+export type DropReason = "size" | "age" | "refused" | "unconfirmed";
 
 export interface OutboxEvents {
     dropped(kind: DurableClass, reason: DropReason): void;
@@ -40,11 +43,15 @@ interface Entry {
     envelope: Envelope | undefined;
     /** Writes under way; sent only when there are none, so that nothing is sent that a crash would forget. */
     writing: number;
+    /** It was sent before, perhaps by a former run. */
+    tried: boolean;
 }
 
 const ITEM = "item/";
 const STORE_ID = "store-id";
 const DROPS = "drops";
+/** Key of the newest message that was ever sent, written along with the next one that comes in. */
+const TRIED = "tried";
 /** Contents kept in memory; what is beyond is read back when its turn comes. */
 const CACHE_BYTES = 4 * 1024 * 1024;
 
@@ -67,6 +74,7 @@ export class Outbox {
     #cachedBytes = 0;
     #drops: Record<string, number> = {};
     #storeId = "";
+    #triedKey = "";
 
     constructor(store: DocumentStore, clock: Clock, limits: OutboxLimits, events: OutboxEvents) {
         this.#store = store;
@@ -81,8 +89,10 @@ export class Outbox {
         const id = await this.#store.get<string>(STORE_ID);
         this.#storeId = id ?? randomUUID();
         if (id === undefined) await this.#store.write([{ op: "put", key: STORE_ID, value: this.#storeId }]);
+        this.#triedKey = (await this.#store.get<string>(TRIED)) ?? "";
         for (const { key, value } of await this.#store.scan<Stored>(ITEM)) {
-            this.#insert(key, value.kind, value.envelope, value.atMs);
+            const entry = this.#insert(key, value.kind, value.envelope, value.atMs);
+            entry.tried = key <= this.#triedKey;
             this.#sequence = Number(key.slice(ITEM.length));
         }
     }
@@ -154,6 +164,8 @@ export class Outbox {
                 continue;
             }
             this.#sent.set(entry.id, entry);
+            entry.tried = true;
+            this.#triedKey = entry.key;
             return envelope;
         }
         return undefined;
@@ -195,7 +207,7 @@ export class Outbox {
         const { resource } = envelope.route;
         const id = envelope.header.msg_id;
         const kept = cached ? envelope : undefined;
-        const entry: Entry = { key, kind, resource, atMs, id, bytes, envelope: kept, writing: 0 };
+        const entry: Entry = { key, kind, resource, atMs, id, bytes, envelope: kept, writing: 0, tried: false };
         if (cached) this.#cachedBytes += bytes;
         this.#bytes += bytes;
         this.#entries.set(key, entry);
@@ -218,20 +230,29 @@ export class Outbox {
         entry.writing += 1;
         const { kind, atMs } = entry;
         try {
-            await this.#write([{ op: "put", key: entry.key, value: { kind, atMs, envelope } }, ...also]);
+            await this.#write([
+                { op: "put", key: entry.key, value: { kind, atMs, envelope } },
+                this.#markTried(),
+                ...also,
+            ]);
         } finally {
             entry.writing -= 1;
         }
     }
 
-    /** The oldest go first; what is in flight may already have arrived and stays. */
+    /**
+     * The oldest that certainly did not arrive go first, then those that may have; what is in flight stays. So the count
+     * is exact as long as there are others.
+     */
     #makeRoom(newest: Entry): readonly StoreOp[] {
         const ops: StoreOp[] = [];
-        for (const entry of this.#unsent.values()) {
-            if (this.#entries.size <= this.#limits.maxMessages && this.#bytes <= this.#limits.maxBytes) break;
-            if (entry === newest || entry.writing > 0) continue;
-            this.#remove(entry);
-            ops.push({ op: "delete", key: entry.key }, this.#count(entry.kind, "size"));
+        for (const tried of [false, true]) {
+            for (const entry of this.#unsent.values()) {
+                if (this.#entries.size <= this.#limits.maxMessages && this.#bytes <= this.#limits.maxBytes) return ops;
+                if (entry === newest || entry.writing > 0 || entry.tried !== tried) continue;
+                this.#remove(entry);
+                ops.push({ op: "delete", key: entry.key }, this.#count(entry.kind, tried ? "unconfirmed" : "size"));
+            }
         }
         return ops;
     }
@@ -247,6 +268,10 @@ export class Outbox {
         const late = [...this.#toDelete];
         await this.#store.write([...late.map((key) => ({ op: "delete" as const, key })), ...ops]);
         for (const key of late) this.#toDelete.delete(key);
+    }
+
+    #markTried(): StoreOp {
+        return { op: "put", key: TRIED, value: this.#triedKey };
     }
 
     /** From now on the entry takes no more values. */

@@ -16,15 +16,23 @@ interface Past {
     readonly event: WatchEvent;
 }
 
+/** Kinds with a status subresource, whose status a patch of the object itself does not change. */
+const STATUS_APART: ReadonlySet<string> = new Set(["objectsyncs", "clusterobjectsyncs", "nodes", "pods"]);
+
 /** The little of an API server that CloudHub asks for, in memory: merge patches, status subresources, watches. */
 export class MemoryCluster implements KubeClient {
     readonly #objects = new Map<string, KubeObject>();
     readonly #history = new Map<string, Past[]>();
     readonly #watchers = new Set<() => void>();
     #version = 1;
-    /** While true every request fails as if the server were down. */
-    down = false;
+    #down = false;
     writes = 0;
+
+    /** While true every request fails and every watch ends, as if the server were down. */
+    set down(down: boolean) {
+        this.#down = down;
+        for (const watcher of [...this.#watchers]) watcher();
+    }
 
     async get(ref: ObjectRef): Promise<KubeObject> {
         return structuredClone(this.#at(ref));
@@ -60,7 +68,9 @@ export class MemoryCluster implements KubeClient {
         if (type !== "merge") throw new Error(`patch type ${type} is not supported here`);
         const old = this.#at(ref);
         const whole = patch as Record<string, unknown>;
-        const part = options?.subresource === "status" ? { status: whole["status"] } : { ...whole, status: undefined };
+        const apart = STATUS_APART.has(ref.type.plural);
+        const wholeOrSpec = apart ? { ...whole, status: undefined } : whole;
+        const part = options?.subresource === "status" ? { status: whole["status"] } : wholeOrSpec;
         return this.#put(keyOf(ref), merge(old, part) as KubeObject, "MODIFIED", ref.type);
     }
 
@@ -84,6 +94,7 @@ export class MemoryCluster implements KubeClient {
         signal.addEventListener("abort", watcher);
         try {
             while (!signal.aborted) {
+                this.#check();
                 const next = history[at];
                 if (next === undefined) {
                     await new Promise<void>((resolve) => {
@@ -100,6 +111,12 @@ export class MemoryCluster implements KubeClient {
     }
 
     async close(): Promise<void> {}
+
+    /** How often an object of this type and name was created. */
+    created(type: ResourceType, name: string): number {
+        const history = this.#history.get(type.plural) ?? [];
+        return history.filter(({ event }) => event.type === "ADDED" && event.object.metadata.name === name).length;
+    }
 
     /** Everything of one type, for assertions. */
     all(type: ResourceType): readonly KubeObject[] {
@@ -118,7 +135,7 @@ export class MemoryCluster implements KubeClient {
     }
 
     #check(): void {
-        if (this.down) throw new RedgeError("REDGE_KUBE_UNREACHABLE", { server: "memory", reason: "down" });
+        if (this.#down) throw new RedgeError("REDGE_KUBE_UNREACHABLE", { server: "memory", reason: "down" });
     }
 
     #at(ref: ObjectRef): KubeObject {
