@@ -47,7 +47,8 @@ function run(kubectl: string, args: readonly string[], { input, fails = false }:
                 reject(new Error(`${kubectl} ${args.join(" ")} (${code})\n${text.out}\n${text.error}`));
             else resolve(fails ? text.error : text.out);
         });
-        child.stdin.end(input ?? "");
+        // kubectl takes text that begins with a brace for JSON.
+        child.stdin.end(input === undefined ? "" : `# YAML\n${input}`);
     });
 }
 
@@ -97,28 +98,15 @@ spec:
           status: { type: object, x-kubernetes-preserve-unknown-fields: true }
 `;
 
-function edgeNode(port: number): string {
-    return JSON.stringify({
-        apiVersion: "v1",
-        kind: "Node",
-        metadata: { name: "edge-1", labels: { "node-role.kubernetes.io/edge": "" } },
-        status: {
-            addresses: [{ type: "InternalIP", address: "127.0.0.1" }],
-            daemonEndpoints: { kubeletEndpoint: { Port: port } },
-            conditions: [
-                {
-                    type: "Ready",
-                    status: "True",
-                    reason: "EdgeReady",
-                    lastHeartbeatTime: new Date().toISOString(),
-                    lastTransitionTime: new Date().toISOString(),
-                },
-            ],
-            capacity: { cpu: "2", memory: "1Gi", pods: "20" },
-            allocatable: { cpu: "2", memory: "1Gi", pods: "20" },
-            nodeInfo: { kubeletVersion: "v1.30.0-kubeedge-v1.23.1", containerRuntimeVersion: "docker://20.10" },
-        },
-    });
+function nodeStatus(port: number): Record<string, unknown> {
+    const now = new Date().toISOString();
+    return {
+        addresses: [{ type: "InternalIP", address: "127.0.0.1" }],
+        daemonEndpoints: { kubeletEndpoint: { Port: port } },
+        conditions: [{ type: "Ready", status: "True", lastHeartbeatTime: now, lastTransitionTime: now }],
+        capacity: { cpu: "2", memory: "1Gi", pods: "20" },
+        allocatable: { cpu: "2", memory: "1Gi", pods: "20" },
+    };
 }
 
 describeWith([program("kubectl")], "stock kubectl against the embedded control plane", () => {
@@ -340,11 +328,13 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
             it("cordons, taints and reads a node; reads logs through its kubelet endpoint", async () => {
                 const { port } = kubelet.address() as AddressInfo;
                 await run(kubectl, ["delete", "node", "edge-1", "--ignore-not-found"]);
-                await run(kubectl, ["create", "-f", "-"], { input: edgeNode(port) });
+                await run(kubectl, ["create", "-f", "-"], {
+                    input: '{apiVersion: v1, kind: Node, metadata: {name: edge-1, labels: {node-role.kubernetes.io/edge: ""}}}',
+                });
                 const { connection } = plane;
                 if (connection === undefined) throw new Error("no connection");
                 const client = createKubeClient(connection, { clock: systemClock, random: Math.random });
-                const status = (JSON.parse(edgeNode(port)) as { status: unknown }).status;
+                const status = nodeStatus(port);
                 await client.patch({ type: Kinds.node, name: "edge-1" }, { status }, "merge", {
                     subresource: "status",
                 });
@@ -364,6 +354,7 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
                 await k("delete", "pod", "talker", "--wait=false");
                 expect(await k("get", "pod", "talker")).toContain("Terminating");
                 await k("delete", "pod", "talker", "--force", "--grace-period=0");
+                await run(kubectl, ["delete", "node", "edge-1"]);
                 await client.close();
             });
 
