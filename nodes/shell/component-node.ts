@@ -27,8 +27,9 @@ export type Build<C> = (shell: NodeShell) => Promise<C>;
 export interface PlainWires<C> {
     /** Ports behind the component's own outputs, in order. */
     readonly outputs: readonly string[];
-    readonly take: (component: C, message: Message) => void | Promise<void>;
-    readonly listen: (component: C, send: (output: string, message: Message) => void) => void;
+    /** Absent: messages without a route are refused, as everywhere. */
+    readonly take?: (component: C, message: Message) => void | Promise<void>;
+    readonly listen?: (component: C, send: (output: string, message: Message) => void) => void;
 }
 
 export interface ComponentOptions<C> {
@@ -99,7 +100,7 @@ class ComponentRunner<C extends Wired> {
     async take(message: Message, done: Done): Promise<void> {
         let id: string | undefined;
         try {
-            if (this.#plain !== undefined && message["route"] === undefined) {
+            if (this.#plain?.take !== undefined && message["route"] === undefined) {
                 await this.#plain.take(await this.#ready, message);
             } else {
                 const envelope = toEnvelope(message, this.#shell.ports.clock.nowMs());
@@ -155,7 +156,7 @@ class ComponentRunner<C extends Wired> {
         this.#component = component;
         component.on("output", (output, envelope) => this.#sendEnvelope(output, envelope));
         component.on("state", (state) => this.#shell.status.show(state));
-        this.#plain?.listen(component, (output, message) => this.#send(output, message));
+        this.#plain?.listen?.(component, (output, message) => this.#send(output, message));
         await component.start();
         return component;
     }

@@ -44,6 +44,8 @@ export class Editor {
             await editor.page.click("#node-dialog-login-submit");
         }
         await editor.page.waitForSelector(".red-ui-flow-node", { timeout: 60_000 });
+        // The refusal that made the editor ask for a login.
+        if (login !== undefined) editor.complaints.length = 0;
         return editor;
     }
 

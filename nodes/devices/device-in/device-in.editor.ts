@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+RED.nodes.registerType("kubeedge-device-in", {
+    category: "KubeEdge devices",
+    color: "#DEB887",
+    icon: "kubeedge-device-in.svg",
+    inputs: 1,
+    outputs: 2,
+    defaults: {
+        name: { value: "" },
+        version: { value: 1 },
+        device: { value: "" },
+        property: { value: "" },
+    },
+    label() {
+        return this.name || "device in";
+    },
+    labelStyle() {
+        return this.name ? "node_label_italic" : "";
+    },
+    paletteLabel: "device in",
+    inputLabels() {
+        return this._("kubeedge-device-in.input");
+    },
+    outputLabels(index) {
+        return this._(`kubeedge-device-in.output.${["devicetwin", "value"][index]}`);
+    },
+});
