@@ -11,9 +11,12 @@ export interface ContainerRuntimeOptions {
     /** Blank: the usual places. */
     readonly socket?: string | undefined;
     readonly store: DocumentStore;
+    /** Folder for container logs of a CRI engine; absent: below /var/log. */
+    readonly logDir?: string | undefined;
 }
 
 const DOCKER_SOCKETS = ["/var/run/docker.sock"];
+const CRI_SOCKETS = ["/run/containerd/containerd.sock", "/run/crio/crio.sock"];
 const OWNER_KEY = "edged/engine-owner";
 
 /** The container engines of this machine. One that does not answer yet is tried again and again: this never rejects for it. */
@@ -31,11 +34,27 @@ export async function openContainerRuntimes(
 }
 
 async function open(options: ContainerRuntimeOptions, ports: Ports): Promise<readonly PodRuntime[]> {
-    const socket = options.socket || DOCKER_SOCKETS.find((path) => existsSync(path));
-    if (options.engine === "auto" && socket === undefined) return [];
+    // DOCKER_HOST and the like say unix:///path.
+    const given = options.socket?.replace(/^unix:\/\//, "");
+    const docker = DOCKER_SOCKETS.find((path) => existsSync(path));
+    const cri = CRI_SOCKETS.find((path) => existsSync(path));
+    const engine =
+        options.engine !== "auto"
+            ? options.engine
+            : docker !== undefined
+              ? "docker"
+              : cri === undefined
+                ? "none"
+                : "cri";
+    if (engine === "none") return [];
     const owner = await ownerOf(options.store);
+    if (engine === "cri") {
+        const { CriRuntime } = await import("./cri/cri-runtime.ts");
+        const socket = given || cri || CRI_SOCKETS[0] || "";
+        return [new CriRuntime({ ...ports, socket, owner, logDir: options.logDir ?? `/var/log/redge/${owner}` })];
+    }
     const { DockerRuntime } = await import("./docker/docker-runtime.ts");
-    return [new DockerRuntime({ ...ports, socket: socket ?? DOCKER_SOCKETS[0] ?? "", owner })];
+    return [new DockerRuntime({ ...ports, socket: given || docker || DOCKER_SOCKETS[0] || "", owner })];
 }
 
 /** Made once, kept with the rest of the gateway's state. */

@@ -3,7 +3,7 @@ import type Docker from "dockerode";
 import type { Timer } from "../../../../core/clock.ts";
 import type { Ports } from "../../../../core/component.ts";
 import { errorText, RedgeError } from "../../../../core/errors/redge-error.ts";
-import { LABEL } from "./docker-labels.ts";
+import { LABEL } from "../labels.ts";
 
 const RETRY_MS = 2_000;
 

@@ -2,8 +2,8 @@
 import type Docker from "dockerode";
 import { parseQuantity } from "../../podspec/quantity.ts";
 import type { Container, Pod } from "../../podspec/types.ts";
+import { containerName, LABEL, podLabels } from "../labels.ts";
 import type { ContainerSpec, SandboxSpec } from "../runtime.ts";
-import { containerName, LABEL, podLabels } from "./docker-labels.ts";
 import { PAUSE_IMAGE } from "./pause-image.ts";
 
 const CPU_PERIOD_US = 100_000;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type Docker from "dockerode";
+import { LABEL, podRefOf } from "../labels.ts";
 import type { ContainerKind, ContainerRecord, PodRecord, RunState, SandboxRecord } from "../runtime.ts";
-import { LABEL, podRefOf } from "./docker-labels.ts";
 
 /** One pod from what the engine says about its containers. */
 export function toPodRecord(inspected: readonly Docker.ContainerInspectInfo[]): PodRecord | undefined {

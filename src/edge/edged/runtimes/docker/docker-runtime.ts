@@ -5,6 +5,7 @@ import type Docker from "dockerode";
 import type { Ports } from "../../../../core/component.ts";
 import { RedgeError } from "../../../../core/errors/redge-error.ts";
 import { credentialsFor } from "../../pods/images.ts";
+import { LABEL } from "../labels.ts";
 import type {
     ContainerRecord,
     ContainerSpec,
@@ -24,7 +25,6 @@ import type {
 import { DockerConnection } from "./docker-connection.ts";
 import { engineCall, isStatus } from "./docker-errors.ts";
 import { imageWithTag, listImages, pullImage } from "./docker-images.ts";
-import { LABEL } from "./docker-labels.ts";
 import { readDockerLogs } from "./docker-logs.ts";
 import { containerOptions, sandboxOptions } from "./docker-options.ts";
 import { toContainer, toPodRecord, toSandbox } from "./docker-records.ts";

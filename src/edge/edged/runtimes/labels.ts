@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ContainerKind, PodRef } from "../runtime.ts";
+import type { ContainerKind, PodRef } from "./runtime.ts";
 
 /** The kubelet's own labels where it has one, so that other tools recognise pods. */
 export const LABEL = {

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import { LABEL, podRefOf } from "../labels.ts";
+import type { ContainerKind, ContainerRecord, RunState, SandboxRecord } from "../runtime.ts";
+import type { Message } from "./codec.ts";
+
+/** ContainerState of runtime.v1. */
+const STATE = { created: 0, running: 1, exited: 2, unknown: 3 } as const;
+const READY = 0;
+const NANOSECONDS = 1e6;
+
+export interface CriSandbox {
+    readonly id: string;
+    readonly state: number;
+    readonly created_at: number;
+    readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface CriContainer {
+    readonly id: string;
+    readonly pod_sandbox_id: string;
+    readonly state: number;
+    readonly labels: Readonly<Record<string, string>>;
+}
+
+interface CriStatus extends CriContainer {
+    readonly started_at: number;
+    readonly finished_at: number;
+    readonly exit_code: number;
+    readonly image_ref: string;
+    readonly reason: string;
+    readonly message: string;
+}
+
+export function isReady({ state }: CriSandbox): boolean {
+    return state === READY;
+}
+
+export function toSandbox(sandbox: CriSandbox, status: Message | undefined): SandboxRecord {
+    const network = status?.["network"] as { ip?: string; additional_ips?: readonly { ip: string }[] } | undefined;
+    const ips = [network?.ip ?? "", ...(network?.additional_ips ?? []).map(({ ip }) => ip)].filter((ip) => ip !== "");
+    return { id: sandbox.id, ready: isReady(sandbox), ips, createdMs: sandbox.created_at / NANOSECONDS };
+}
+
+export function toContainer(message: Message): ContainerRecord {
+    const status = message as unknown as CriStatus;
+    const { labels } = status;
+    const file = labels[LABEL.message];
+    return {
+        id: status.id,
+        pod: podRefOf(labels),
+        name: labels[LABEL.container] ?? "",
+        kind: (labels[LABEL.kind] ?? "container") as ContainerKind,
+        attempt: Number(labels[LABEL.attempt] ?? 0),
+        hash: labels[LABEL.hash] ?? "",
+        image: labels[LABEL.image] ?? "",
+        imageId: status.image_ref,
+        state: stateOf(status),
+        ...(file === undefined ? {} : { terminationMessageFile: file }),
+    };
+}
+
+function stateOf(status: CriStatus): RunState {
+    const startedMs = status.started_at / NANOSECONDS;
+    if (status.state === STATE.created) return { phase: "created" };
+    if (status.state === STATE.running) return { phase: "running", startedMs };
+    const reason = status.reason || (status.exit_code === 0 ? "Completed" : "Error");
+    return {
+        phase: "exited",
+        startedMs,
+        finishedMs: status.finished_at / NANOSECONDS,
+        exitCode: status.exit_code,
+        reason,
+        ...(status.message === "" ? {} : { message: status.message }),
+    };
+}

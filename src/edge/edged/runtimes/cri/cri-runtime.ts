@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Timer } from "../../../../core/clock.ts";
+import type { Ports } from "../../../../core/component.ts";
+import { errorText, isRedgeError, RedgeError } from "../../../../core/errors/redge-error.ts";
+import { credentialsFor } from "../../pods/images.ts";
+import type { Pod } from "../../podspec/types.ts";
+import { readCriLog } from "../cri-log.ts";
+import { LABEL, podRefOf } from "../labels.ts";
+import type {
+    ContainerRecord,
+    ContainerSpec,
+    ContainerUsage,
+    ExecRequest,
+    ExecSession,
+    ImageRecord,
+    LogChunk,
+    LogQuery,
+    Mount,
+    PodRecord,
+    PodRuntime,
+    PullCredentials,
+    RuntimeInfo,
+    SandboxRecord,
+    SandboxSpec,
+} from "../runtime.ts";
+import type { Message } from "./codec.ts";
+import { CriClient, NOT_FOUND } from "./cri-client.ts";
+import { type CriContainer, type CriSandbox, isReady, toContainer, toSandbox } from "./cri-messages.ts";
+import { containerConfig, sandboxConfig } from "./cri-options.ts";
+import { openPort, openSession } from "./cri-sessions.ts";
+
+export type CriRuntimePorts = Pick<Ports, "clock" | "log"> & {
+    readonly socket: string;
+    /** Tells this gateway's pods from others on the same engine. */
+    readonly owner: string;
+    /** Folder for container logs and hosts files. */
+    readonly logDir: string;
+};
+
+/** As the kubelet's: engines before containerd 1.7 have no events. */
+const RELIST_MS = 1_000;
+const RETRY_MS = 2_000;
+const KEPT_DEAD = 1;
+
+/** Runs pods on a CRI engine (runtime.v1: containerd 1.6 and newer, CRI-O). State lives in the engine. */
+export class CriRuntime implements PodRuntime {
+    readonly name = "containerd";
+    readonly #ports: CriRuntimePorts;
+    readonly #client: CriClient;
+    readonly #listeners = new Set<(podUid: string | undefined) => void>();
+    #info: RuntimeInfo = { version: "containerd://0", ready: false, reason: "not asked yet", handlers: [] };
+    #seen = new Map<string, string>();
+    #timer: Timer | undefined;
+    #stopped = false;
+
+    constructor(ports: CriRuntimePorts) {
+        this.#ports = ports;
+        this.#client = new CriClient(ports.socket);
+    }
+
+    serves(handler: string): boolean {
+        return handler === "" || this.#info.handlers.includes(handler);
+    }
+
+    async start(): Promise<void> {
+        await this.#look();
+    }
+
+    async stop(): Promise<void> {
+        this.#stopped = true;
+        this.#timer?.cancel();
+        this.#client.close();
+    }
+
+    async info(): Promise<RuntimeInfo> {
+        return this.#info;
+    }
+
+    onChange(listener: (podUid: string | undefined) => void): () => void {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+    }
+
+    async list(): Promise<readonly PodRecord[]> {
+        const sandboxes = await this.#sandboxes({});
+        const uids = [...new Set(sandboxes.map(({ labels }) => labels[LABEL.uid] ?? ""))];
+        const records = await Promise.all(uids.map((uid) => this.get(uid)));
+        return records.filter((record) => record !== undefined);
+    }
+
+    async get(podUid: string): Promise<PodRecord | undefined> {
+        const label = { [LABEL.uid]: podUid };
+        const [sandboxes, containers] = await Promise.all([this.#sandboxes(label), this.#containers(label)]);
+        const newest = [...sandboxes]
+            .sort((a, b) => Number(isReady(a)) - Number(isReady(b)) || a.created_at - b.created_at)
+            .at(-1);
+        if (newest === undefined) return undefined;
+        const [status, ...records] = await Promise.all([
+            this.#sandboxStatus(newest.id),
+            ...containers.map(({ id }) => this.#container(id)),
+        ]);
+        const known = records.filter((record) => record !== undefined);
+        return { pod: podRefOf(newest.labels), sandbox: toSandbox(newest, status), containers: known };
+    }
+
+    async imageId(image: string): Promise<string | undefined> {
+        const answer = await this.#client.call(
+            "ImageStatus",
+            ["ImageRequest", { image: { image } }],
+            "ImageStatusResponse",
+        );
+        return (answer["image"] as { id?: string } | undefined)?.id;
+    }
+
+    async pull(image: string, credentials: readonly PullCredentials[]): Promise<string> {
+        const logins = credentialsFor(image, credentials);
+        let failure: unknown;
+        for (const login of logins.length === 0 ? [undefined] : logins) {
+            const auth = login && {
+                username: login.username,
+                password: login.password,
+                server_address: login.serverAddress,
+            };
+            const request: Message = { image: { image }, ...(auth === undefined ? {} : { auth }) };
+            try {
+                const answer = await this.#client.call(
+                    "PullImage",
+                    ["PullImageRequest", request],
+                    "PullImageResponse",
+                    600_000,
+                );
+                return String(answer["image_ref"]);
+            } catch (thrown) {
+                failure = thrown;
+            }
+        }
+        throw new RedgeError("REDGE_RUNTIME_IMAGE", { image, reason: errorText(failure) }, failure);
+    }
+
+    async images(): Promise<readonly ImageRecord[]> {
+        const answer = await this.#client.call("ListImages", ["Empty", {}], "ListImagesResponse");
+        const images = answer["images"] as readonly {
+            id: string;
+            repo_tags: string[];
+            repo_digests: string[];
+            size: number;
+        }[];
+        return images.map(({ id, repo_tags, repo_digests, size }) => ({
+            id,
+            names: [...repo_digests, ...repo_tags],
+            sizeBytes: size,
+        }));
+    }
+
+    async removeImage(id: string): Promise<void> {
+        await this.#client.call("RemoveImage", ["ImageRequest", { image: { image: id } }], "Empty");
+    }
+
+    async ensureSandbox(spec: SandboxSpec): Promise<SandboxRecord> {
+        const { uid } = spec.pod.metadata;
+        for (const sandbox of await this.#sandboxes({ [LABEL.uid]: uid })) {
+            if (isReady(sandbox)) return toSandbox(sandbox, await this.#sandboxStatus(sandbox.id));
+            await this.#removeSandbox(sandbox.id);
+        }
+        const logDirectory = join(this.#ports.logDir, uid);
+        await mkdir(logDirectory, { recursive: true });
+        const config = sandboxConfig(spec, this.#ports.owner, logDirectory);
+        await this.#client.call(
+            "RunPodSandbox",
+            ["RunPodSandboxRequest", { config, runtime_handler: spec.handler }],
+            "SandboxId",
+        );
+        const made = (await this.get(uid))?.sandbox;
+        if (made === undefined)
+            throw new RedgeError("REDGE_RUNTIME_FAILED", { what: "the sandbox", reason: "it is gone" });
+        return made;
+    }
+
+    async startContainer(spec: ContainerSpec): Promise<ContainerRecord> {
+        const { uid } = spec.pod.metadata;
+        await this.#checkUser(spec);
+        const record = await this.get(uid);
+        const sandbox = record?.sandbox;
+        if (sandbox === undefined)
+            throw new RedgeError("REDGE_RUNTIME_FAILED", { what: "a start", reason: "no sandbox" });
+        const same = (record?.containers ?? []).filter(({ name }) => name === spec.container.name);
+        for (const old of same) {
+            const stale = old.attempt < spec.attempt - KEPT_DEAD || old.attempt === spec.attempt;
+            if (stale) await this.removeContainer(old.id);
+        }
+        const hosts = await this.#hostsFile(spec.pod, sandbox.ips);
+        try {
+            return await this.#createAndStart(spec, sandbox.id, hosts);
+        } catch (thrown) {
+            if (spec.oomScoreAdj >= 0 || !isRedgeError(thrown, "REDGE_RUNTIME_FAILED")) throw thrown;
+            // Some engines may not make a process safer from the OOM killer, and say so in many ways.
+            return this.#createAndStart({ ...spec, oomScoreAdj: 0 }, sandbox.id, hosts);
+        }
+    }
+
+    async stopContainer(id: string, graceSeconds: number): Promise<void> {
+        const request = { container_id: id, timeout: Math.ceil(graceSeconds) };
+        const timeoutMs = graceSeconds * 1000 + 120_000;
+        await this.#unlessGone(
+            this.#client.call("StopContainer", ["StopContainerRequest", request], "Empty", timeoutMs),
+        );
+    }
+
+    async removeContainer(id: string): Promise<void> {
+        await this.#unlessGone(this.#client.call("RemoveContainer", ["ContainerId", { container_id: id }], "Empty"));
+    }
+
+    async removePod(podUid: string): Promise<void> {
+        const label = { [LABEL.uid]: podUid };
+        for (const { id } of await this.#containers(label)) {
+            await this.stopContainer(id, 2);
+            await this.removeContainer(id);
+        }
+        for (const { id } of await this.#sandboxes(label)) await this.#removeSandbox(id);
+        await rm(join(this.#ports.logDir, podUid), { recursive: true, force: true });
+    }
+
+    /** Containers see changed files by themselves. */
+    async volumesChanged(): Promise<void> {}
+
+    async *logs(id: string, query: LogQuery): AsyncGenerator<LogChunk> {
+        const record = await this.#container(id);
+        if (record === undefined) throw new RedgeError("REDGE_RUNTIME_NO_CONTAINER", { container: id, pod: "" });
+        const path = join(this.#ports.logDir, record.pod.uid, `${record.name}.${record.attempt}.log`);
+        yield* readCriLog(path, query, () => this.#seen.get(id)?.endsWith(" 1") === true);
+    }
+
+    async exec({ containerId, command, stdin, tty }: ExecRequest): Promise<ExecSession> {
+        const request = { container_id: containerId, cmd: command, stdin, tty, stdout: true, stderr: !tty };
+        const { url } = await this.#client.call("Exec", ["ExecRequest", request], "StreamingUrl");
+        return openSession(String(url), { stdin, tty });
+    }
+
+    async attach(id: string, options: { readonly stdin: boolean; readonly tty: boolean }): Promise<ExecSession> {
+        const request = { container_id: id, ...options, stdout: true, stderr: !options.tty };
+        const { url } = await this.#client.call("Attach", ["AttachRequest", request], "StreamingUrl");
+        return openSession(String(url), options);
+    }
+
+    async portForward(podUid: string, port: number): Promise<NodeJS.ReadWriteStream> {
+        const sandbox = (await this.get(podUid))?.sandbox;
+        if (sandbox === undefined) throw new RedgeError("REDGE_RUNTIME_NO_CONTAINER", { container: "", pod: podUid });
+        const request = { pod_sandbox_id: sandbox.id, port: [port] };
+        const { url } = await this.#client.call("PortForward", ["PortForwardRequest", request], "StreamingUrl");
+        return openPort(String(url), port);
+    }
+
+    async stats(podUid: string): Promise<readonly ContainerUsage[]> {
+        const filter = { label_selector: this.#labels({ [LABEL.uid]: podUid }) };
+        const answer = await this.#client.call(
+            "ListContainerStats",
+            ["ListContainerStatsRequest", { filter }],
+            "ListContainerStatsResponse",
+        );
+        const stats = answer["stats"] as readonly {
+            attributes?: { id: string };
+            cpu?: { usage_core_nano_seconds?: { value: number } };
+            memory?: { working_set_bytes?: { value: number } };
+        }[];
+        return stats.map(({ attributes, cpu, memory }) => ({
+            containerId: attributes?.id ?? "",
+            cpuNanoseconds: cpu?.usage_core_nano_seconds?.value ?? 0,
+            memoryBytes: memory?.working_set_bytes?.value ?? 0,
+        }));
+    }
+
+    async #createAndStart(spec: ContainerSpec, sandboxId: string, hosts: readonly Mount[]): Promise<ContainerRecord> {
+        const config = containerConfig(spec, this.#ports.owner, hosts);
+        const sandbox = sandboxConfig(
+            { pod: spec.pod, handler: spec.handler, hostname: "" },
+            this.#ports.owner,
+            join(this.#ports.logDir, spec.pod.metadata.uid),
+        );
+        const request = { pod_sandbox_id: sandboxId, config, sandbox_config: sandbox };
+        const made = await this.#client.call("CreateContainer", ["CreateContainerRequest", request], "ContainerId");
+        const id = String(made["container_id"]);
+        try {
+            await this.#client.call("StartContainer", ["ContainerId", { container_id: id }], "Empty");
+        } catch (thrown) {
+            await this.removeContainer(id);
+            throw thrown;
+        }
+        const record = await this.#container(id);
+        if (record === undefined)
+            throw new RedgeError("REDGE_RUNTIME_FAILED", { what: "a start", reason: "it is gone" });
+        return record;
+    }
+
+    /** Names of the pod itself and of hostAliases; containers on the host's network see the host's file. */
+    async #hostsFile(pod: Pod, ips: readonly string[]): Promise<readonly Mount[]> {
+        const mounted = pod.spec.containers.some(({ volumeMounts }) =>
+            volumeMounts?.some(({ mountPath }) => mountPath === "/etc/hosts"),
+        );
+        if (pod.spec.hostNetwork === true || mounted) return [];
+        const path = join(this.#ports.logDir, pod.metadata.uid, "etc-hosts");
+        const own = ips[0] === undefined ? [] : [`${ips[0]}\t${pod.spec.hostname ?? pod.metadata.name}`];
+        const aliases = (pod.spec.hostAliases ?? []).map(
+            ({ ip, hostnames }) => `${ip}\t${(hostnames ?? []).join("\t")}`,
+        );
+        const lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", ...own, ...aliases, ""];
+        await writeFile(path, lines.join("\n"));
+        return [{ hostPath: path, containerPath: "/etc/hosts", readOnly: false }];
+    }
+
+    async #checkUser({ pod, container, imageId }: ContainerSpec): Promise<void> {
+        const nonRoot = container.securityContext?.runAsNonRoot ?? pod.spec.securityContext?.runAsNonRoot;
+        if (nonRoot !== true) return;
+        const set = container.securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser;
+        const answer = await this.#client.call(
+            "ImageStatus",
+            ["ImageRequest", { image: { image: imageId } }],
+            "ImageStatusResponse",
+        );
+        const uid = set ?? (answer["image"] as { uid?: { value: number } } | undefined)?.uid?.value ?? 0;
+        if (uid === 0) throw new RedgeError("REDGE_RUNTIME_ROOT_USER", { container: container.name });
+    }
+
+    async #removeSandbox(id: string): Promise<void> {
+        const request = ["SandboxId", { pod_sandbox_id: id }] as const;
+        await this.#unlessGone(this.#client.call("StopPodSandbox", request, "Empty"));
+        await this.#unlessGone(this.#client.call("RemovePodSandbox", request, "Empty"));
+    }
+
+    async #sandboxStatus(id: string): Promise<Message | undefined> {
+        const call = this.#client.call(
+            "PodSandboxStatus",
+            ["SandboxId", { pod_sandbox_id: id }],
+            "PodSandboxStatusResponse",
+        );
+        return (await this.#unlessGone(call))?.["status"] as Message | undefined;
+    }
+
+    async #container(id: string): Promise<ContainerRecord | undefined> {
+        const call = this.#client.call(
+            "ContainerStatus",
+            ["ContainerId", { container_id: id }],
+            "ContainerStatusResponse",
+        );
+        const status = (await this.#unlessGone(call))?.["status"] as Message | undefined;
+        return status === undefined ? undefined : toContainer(status);
+    }
+
+    async #sandboxes(labels: Readonly<Record<string, string>>): Promise<readonly CriSandbox[]> {
+        const filter = { label_selector: this.#labels(labels) };
+        const answer = await this.#client.call(
+            "ListPodSandbox",
+            ["ListPodSandboxRequest", { filter }],
+            "ListPodSandboxResponse",
+        );
+        return answer["items"] as readonly CriSandbox[];
+    }
+
+    async #containers(labels: Readonly<Record<string, string>>): Promise<readonly CriContainer[]> {
+        const filter = { label_selector: this.#labels(labels) };
+        const answer = await this.#client.call(
+            "ListContainers",
+            ["ListContainersRequest", { filter }],
+            "ListContainersResponse",
+        );
+        return answer["containers"] as readonly CriContainer[];
+    }
+
+    #labels(labels: Readonly<Record<string, string>>): Record<string, string> {
+        return { [LABEL.owner]: this.#ports.owner, ...labels };
+    }
+
+    async #unlessGone(call: Promise<Message>): Promise<Message | undefined> {
+        try {
+            return await call;
+        } catch (thrown) {
+            if (isRedgeError(thrown, "REDGE_RUNTIME_FAILED") && thrown.details["code"] === NOT_FOUND) return undefined;
+            throw thrown;
+        }
+    }
+
+    /** Looks at all containers, tells whose state is not what it was, and looks again. */
+    async #look(): Promise<void> {
+        let nextMs = RELIST_MS;
+        try {
+            if (!this.#info.ready) await this.#connect();
+            const containers = await this.#containers({});
+            const sandboxes = await this.#sandboxes({});
+            const now = new Map(
+                [...containers, ...sandboxes].map(({ id, state, labels }) => [id, `${labels[LABEL.uid]} ${state}`]),
+            );
+            const changed = [...now, ...this.#seen].filter(([id]) => now.get(id) !== this.#seen.get(id));
+            this.#seen = now;
+            for (const uid of new Set(changed.map(([, text]) => text.split(" ")[0]))) this.#tell(uid);
+        } catch (thrown) {
+            nextMs = RETRY_MS;
+            const was = this.#info.ready;
+            this.#info = { ...this.#info, ready: false, reason: errorText(thrown) };
+            if (was) this.#tell(undefined);
+        }
+        if (!this.#stopped) this.#timer = this.#ports.clock.after(nextMs, () => void this.#look());
+    }
+
+    async #connect(): Promise<void> {
+        const version = await this.#client.call("Version", ["VersionRequest", {}], "VersionResponse", 5_000);
+        const status = await this.#client.call("Status", ["StatusRequest", { verbose: true }], "StatusResponse", 5_000);
+        const listed = (status["runtime_handlers"] as readonly { name: string }[]).map(({ name }) => name);
+        const handlers = listed.length > 0 ? listed.filter((name) => name !== "") : configuredHandlers(status);
+        const name = String(version["runtime_name"]);
+        this.#info = { version: `${name}://${String(version["runtime_version"])}`, ready: true, handlers };
+        this.#tell(undefined);
+    }
+
+    #tell(podUid: string | undefined): void {
+        for (const listener of this.#listeners) listener(podUid);
+    }
+}
+
+/** containerd before 1.7.21 tells its handlers only in the configuration it reports. */
+function configuredHandlers(status: Message): readonly string[] {
+    const text = (status["info"] as Record<string, string>)["config"];
+    if (text === undefined) return [];
+    const config = JSON.parse(text) as { containerd?: { runtimes?: Record<string, unknown> } };
+    return Object.keys(config.containerd?.runtimes ?? {});
+}

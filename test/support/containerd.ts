@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { pauseTar } from "../../src/edge/edged/runtimes/docker/pause-image.ts";
+import { Daemon, ready } from "./daemon.ts";
+import { BUSYBOX, busyboxTar } from "./docker.ts";
+import { type Part, program } from "./requires.ts";
+
+export const containerdParts: readonly Part[] = [
+    program("containerd", "/usr/bin/containerd"),
+    program("ctr", "/usr/bin/ctr"),
+    program("bridge (CNI)", "/usr/lib/cni/bridge"),
+    program("busybox", "/bin/busybox"),
+    { name: "root", probe: () => (process.getuid?.() === 0 ? undefined : "starting an engine needs root") },
+];
+
+const PAUSE = "docker.io/redge/pause:1";
+
+export interface ContainerdEngine {
+    readonly socket: string;
+    /** Name of the busybox image in this engine. */
+    readonly image: string;
+    /** Pods live on. */
+    kill(): Promise<void>;
+    start(): Promise<void>;
+    stop(): Promise<void>;
+}
+
+/** containerd with CRI, of the test's own: own folders, socket, network and images. */
+export async function startContainerd(): Promise<ContainerdEngine> {
+    const root = mkdtempSync(join(tmpdir(), "redge-containerd-"));
+    const socket = join(root, "containerd.sock");
+    const bridge = `rdc${process.pid % 100_000}`;
+    writeNetwork(root, bridge);
+    writeFileSync(join(root, "config.toml"), config(root, socket));
+    const daemon = new Daemon("containerd", ["--config", join(root, "config.toml")], join(root, "containerd.log"));
+    const start = async (): Promise<void> => {
+        daemon.start();
+        await ready("containerd", async () => spawnSync("ctr", ["-a", socket, "version"]).status === 0);
+    };
+    await start();
+    load(root, socket, PAUSE, pauseTar("amd64"), { Entrypoint: ["/pause"] });
+    load(root, socket, `docker.io/${BUSYBOX}`, busyboxTar(root), { Env: ["PATH=/bin"], Cmd: ["/bin/sh"] });
+    return {
+        socket,
+        image: `docker.io/${BUSYBOX}`,
+        start,
+        kill: () => daemon.end("SIGKILL"),
+        stop: async () => {
+            const tasks = spawnSync("ctr", ["-a", socket, "-n", "k8s.io", "task", "ls", "-q"], {
+                encoding: "utf8",
+            }).stdout;
+            for (const id of tasks.split("\n").filter(Boolean)) {
+                spawnSync("ctr", ["-a", socket, "-n", "k8s.io", "task", "rm", "-f", id]);
+            }
+            await daemon.end("SIGTERM");
+            unmountBelow(root);
+            spawnSync("ip", ["link", "del", bridge]);
+            rmSync(root, { recursive: true, force: true, maxRetries: 5 });
+        },
+    };
+}
+
+function config(root: string, socket: string): string {
+    const crun = existsSync("/usr/bin/crun")
+        ? `\n    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]\n      runtime_type = "io.containerd.runc.v2"\n      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]\n        BinaryName = "/usr/bin/crun"`
+        : "";
+    return `version = 2
+root = "${join(root, "data")}"
+state = "${join(root, "state")}"
+[grpc]
+  address = "${socket}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${join(root, "opt")}"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "${PAUSE}"
+  restrict_oom_score_adj = true
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "${join(root, "net.d")}"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+    default_runtime_name = "runc"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"${crun}
+`;
+}
+
+function writeNetwork(root: string, bridge: string): void {
+    mkdirSync(join(root, "net.d"));
+    const subnet = `10.${64 + (process.pid % 128)}.${(process.pid + 125) % 250}.0/24`;
+    const ipam = {
+        type: "host-local",
+        ranges: [[{ subnet }]],
+        routes: [{ dst: "0.0.0.0/0" }],
+        dataDir: join(root, "ipam"),
+    };
+    const plugins = [
+        { type: "bridge", bridge, isGateway: true, ipMasq: true, hairpinMode: true, ipam },
+        // Beside a Docker engine, which drops what is forwarded.
+        { type: "firewall" },
+        { type: "portmap", capabilities: { portMappings: true } },
+    ];
+    writeFileSync(join(root, "net.d/10-test.conflist"), JSON.stringify({ cniVersion: "0.4.0", name: bridge, plugins }));
+}
+
+/** Packs a root file system as an image archive and imports it where CRI looks. */
+function load(root: string, socket: string, name: string, tar: Buffer, settings: object): void {
+    const dir = mkdtempSync(join(root, "image-"));
+    const layer = gzipSync(tar);
+    const sha = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+    const config = Buffer.from(
+        JSON.stringify({
+            architecture: "amd64",
+            os: "linux",
+            config: settings,
+            rootfs: { type: "layers", diff_ids: [`sha256:${sha(tar)}`] },
+        }),
+    );
+    writeFileSync(join(dir, "layer.tar.gz"), layer);
+    writeFileSync(join(dir, `${sha(config)}.json`), config);
+    const manifest = [{ Config: `${sha(config)}.json`, RepoTags: [name], Layers: ["layer.tar.gz"] }];
+    writeFileSync(join(dir, "manifest.json"), JSON.stringify(manifest));
+    const archive = join(root, "image.tar");
+    execFileSync("tar", ["-C", dir, "-cf", archive, "."]);
+    execFileSync("ctr", ["-a", socket, "-n", "k8s.io", "images", "import", archive], { stdio: "ignore" });
+}
+
+function unmountBelow(root: string): void {
+    const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
+    const below = mounts.map((line) => line.split(" ")[1] ?? "").filter((path) => path.startsWith(`${root}/`));
+    for (const path of below.sort().reverse()) spawnSync("umount", ["-l", path]);
+}
