@@ -98,8 +98,12 @@ export class MapperSide {
         const { resource } = envelope.route;
         const device = deviceIdOf(resource);
         const asked = deviceIdOf(resource.replace(/\/twin$/, ""));
-        if (resource === ALL_DEVICES) this.replay();
-        else if (device !== undefined) this.#replayDevice(device);
+        if (resource === ALL_DEVICES) {
+            this.replay();
+            // So that the mapper knows that it has them all, and may forget others.
+            const devices = [...this.#context.registry.deviceIds].length;
+            this.#context.toMappers(responseTo(envelope, { devices }, { source: Source.twin, group: Group.twin }));
+        } else if (device !== undefined) this.#replayDevice(device);
         else if (asked !== undefined) this.#context.toMappers(this.#twinAnswer(envelope, asked));
         else throw refuse("route.resource", `asks for nothing that is known: ${resource}`);
     }

@@ -42,6 +42,16 @@ export const deviceErrors = {
         cause: "The external broker is down or refuses this client, and too many messages are waiting already.",
         remedy: "Check the broker's address, user and certificates; the connection is retried by itself.",
     },
+    REDGE_DMI_LISTEN: {
+        message: "The Device Mapper Interface cannot listen at {path}: {reason}",
+        cause: "The folder cannot be written, or another EdgeCore or gateway already serves that socket.",
+        remedy: "Choose another socket path in the DMI node, or give this user the right to write the folder.",
+    },
+    REDGE_DMI_LIBRARY: {
+        message: "The Device Mapper Interface needs the packages @grpc/grpc-js and @grpc/proto-loader",
+        cause: "They are optional and were left out when Redge was installed.",
+        remedy: "Install both packages in the user directory and restart Node-RED, or remove the DMI node.",
+    },
     REDGE_MODBUS_VISITOR: {
         message: "Property {property} of {device} cannot be read by Modbus: {field} {reason}",
         cause: "The visitor's configData does not describe a register as KubeEdge's Modbus visitors do.",

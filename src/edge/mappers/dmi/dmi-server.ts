@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { chmod, mkdir, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { dirname } from "node:path";
+import type { Server, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import { sleep } from "../../../core/clock.ts";
+import { type Ports, WireComponent } from "../../../core/component.ts";
+import { errorText, isRedgeError, RedgeError } from "../../../core/errors/redge-error.ts";
+import { type Envelope, Operation } from "../../../envelope/envelope.ts";
+import { below, type DocumentStore } from "../../../store/store.ts";
+import type { DeviceInstance } from "../device-instance.ts";
+import { isRecord } from "../fields.ts";
+import {
+    type DesiredWrite,
+    type DeviceConfiguration,
+    deviceIdOf,
+    type MapperReport,
+    mapperReport,
+    queryDevices,
+    WRITE,
+} from "../wire.ts";
+import type { DmiConfig } from "./config.ts";
+import { type DmiMessage, toDmiDevice, toDmiModel } from "./convert.ts";
+import { type DmiGrpc, loadGrpc } from "./grpc.ts";
+import { MapperLink } from "./mapper-link.ts";
+import { parseRegistration, type Registration, reportOfStates, reportOfStatus } from "./requests.ts";
+
+export interface ServedDevice {
+    readonly instance: DeviceInstance;
+    readonly device: unknown;
+    readonly modelId: string | undefined;
+    readonly model: unknown;
+}
+
+export interface DmiPorts extends Ports {
+    readonly store: DocumentStore;
+}
+
+interface StoredMapper extends Registration {
+    readonly told: Readonly<Record<string, string>>;
+}
+
+/** A mapper that registers while the gateway starts waits this long for the devices. */
+const COMPLETE_MS = 5000;
+/** Owner and group may register: whoever can open the socket can report for any device. */
+const SOCKET_MODE = 0o660;
+
+/**
+ * KubeEdge's Device Mapper Interface (device plane reference 5): stock mappers register at a Unix socket, get their devices
+ * and models, and report. No rate limit; mappers that are away get what they missed when they are back.
+ */
+export class DmiServer extends WireComponent<"devicetwin"> {
+    readonly outputs = ["devicetwin"] as const;
+    readonly #config: DmiConfig;
+    readonly #ports: DmiPorts;
+    readonly #store: DocumentStore;
+    readonly #devices = new Map<string, ServedDevice>();
+    readonly #writes = new Map<string, DesiredWrite>();
+    /** By protocol, as in KubeEdge: the mapper that registered last has it. */
+    readonly #mappers = new Map<string, MapperLink>();
+    readonly #registrations = new Map<string, Registration>();
+    readonly #query = queryDevices();
+    /** DeviceTwin has named every device: only now is it known which ones a mapper has too many. */
+    readonly #complete: Promise<void>;
+    #setComplete: () => void = () => {};
+    #library: DmiGrpc | undefined;
+    #server: Server | undefined;
+
+    constructor(config: DmiConfig, ports: DmiPorts) {
+        super();
+        this.#config = config;
+        this.#ports = ports;
+        this.#store = below(ports.store, "dmi/");
+        this.#complete = new Promise((resolve) => {
+            this.#setComplete = resolve;
+        });
+    }
+
+    /** @throws REDGE_DMI_LIBRARY, REDGE_DMI_LISTEN */
+    async start(): Promise<void> {
+        this.#library = await loadGrpc();
+        await this.#listen(this.#library);
+        for (const { value } of await this.#store.scan<StoredMapper>("")) this.#link(value, value.told);
+        this.#showState();
+        this.send("devicetwin", this.#query);
+        void this.#complete.then(() => {
+            for (const link of this.#mappers.values()) link.start();
+        });
+    }
+
+    async stop(): Promise<void> {
+        for (const link of this.#mappers.values()) link.stop();
+        this.#mappers.clear();
+        const server = this.#server;
+        this.#server = undefined;
+        if (server === undefined) return;
+        server.forceShutdown();
+        await rm(this.#config.socketPath, { force: true });
+    }
+
+    async receive({ header, route, content }: Envelope): Promise<void> {
+        if (header.parent_msg_id === this.#query.header.msg_id) this.#setComplete();
+        const id = deviceIdOf(route.resource);
+        if (id === undefined) return;
+        const before = this.#devices.get(id)?.instance.protocol.protocolName;
+        if (route.operation === WRITE) {
+            const write = content as DesiredWrite;
+            if (this.#devices.has(id)) this.#writes.set(`${id}/${write.property}`, write);
+        } else if (route.operation === Operation.delete) {
+            this.#devices.delete(id);
+        } else if (isRecord(content) && isRecord(content["instance"])) {
+            const { instance, device, model } = content as unknown as DeviceConfiguration;
+            const modelId = instance.model === undefined ? undefined : `${instance.namespace}/${instance.model}`;
+            this.#devices.set(id, { instance, device, modelId, model });
+        }
+        const now = this.#devices.get(id)?.instance.protocol.protocolName;
+        for (const protocol of new Set([before, now])) if (protocol !== undefined) this.#mappers.get(protocol)?.sync();
+    }
+
+    async #listen({ grpc, managerService }: DmiGrpc): Promise<void> {
+        const { socketPath } = this.#config;
+        const server = new grpc.Server();
+        server.addService(managerService, {
+            MapperRegister: this.#handler(grpc.status, (request) => this.#register(request)),
+            ReportDeviceStatus: this.#handler(grpc.status, async (request) => {
+                const { id, report } = reportOfStatus(
+                    request,
+                    (device) => this.#devices.get(device)?.instance,
+                    this.#writes,
+                );
+                return this.#tell(id, report);
+            }),
+            ReportDeviceStates: this.#handler(grpc.status, async (request) => {
+                const { id, report } = reportOfStates(request);
+                return this.#tell(id, report);
+            }),
+        });
+        try {
+            await mkdir(dirname(socketPath), { recursive: true });
+            await removeStale(socketPath);
+            await new Promise<void>((resolve, reject) =>
+                server.bindAsync(`unix:${socketPath}`, grpc.ServerCredentials.createInsecure(), (error) =>
+                    error === null ? resolve() : reject(error),
+                ),
+            );
+            await chmod(socketPath, SOCKET_MODE);
+        } catch (thrown) {
+            server.forceShutdown();
+            throw new RedgeError("REDGE_DMI_LISTEN", { path: socketPath, reason: errorText(thrown) }, thrown);
+        }
+        this.#server = server;
+    }
+
+    async #register(request: DmiMessage): Promise<DmiMessage> {
+        const registration = parseRegistration(request);
+        await Promise.race([this.#complete, sleep(this.#ports.clock, COMPLETE_MS)]);
+        const link = this.#link(registration, {});
+        const devices = this.#devicesOf(registration.protocol);
+        if (request["withData"] === true) link.toldAll();
+        await this.#keep(registration, link);
+        link.start();
+        this.#showState();
+        if (request["withData"] !== true) return { modelList: [], deviceList: [] };
+        const models = new Map(
+            devices.flatMap(({ modelId, model }) => (modelId === undefined ? [] : [[modelId, model] as const])),
+        );
+        return {
+            modelList: [...models].map(([id, model]) => toDmiModel(id, model)),
+            deviceList: devices.map(({ instance, device }) => toDmiDevice(instance, device)),
+        };
+    }
+
+    #link(registration: Registration, told: Readonly<Record<string, string>>): MapperLink {
+        const { name, protocol, address } = registration;
+        if (this.#library === undefined) throw new RedgeError("REDGE_DMI_LIBRARY", {});
+        const { grpc, mapperClient } = this.#library;
+        this.#mappers.get(protocol)?.stop();
+        const { clock, log } = this.#ports;
+        const link: MapperLink = new MapperLink(
+            {
+                ...this.#config,
+                name,
+                protocol,
+                clock,
+                log,
+                client: new mapperClient(`unix:${address}`, grpc.credentials.createInsecure()),
+                devices: () => this.#devicesOf(protocol),
+                told: () => void this.#keep(registration, link),
+                away: (reason) => this.#away(protocol, reason),
+            },
+            told,
+        );
+        this.#mappers.set(protocol, link);
+        this.#registrations.set(protocol, registration);
+        return link;
+    }
+
+    async #keep(registration: Registration, link: MapperLink): Promise<void> {
+        const value: StoredMapper = { ...registration, told: Object.fromEntries(link.told) };
+        try {
+            await this.#store.write([{ op: "put", key: registration.protocol, value }]);
+        } catch (thrown) {
+            this.#ports.log.error("A mapper's registration is not stored", {
+                mapper: link.name,
+                reason: errorText(thrown),
+            });
+        }
+    }
+
+    #tell(id: string, report: MapperReport): DmiMessage {
+        if (!this.#devices.has(id)) throw new RedgeError("REDGE_DEVICE_UNKNOWN", { device: id });
+        for (const property of Object.keys(report.written ?? {})) this.#writes.delete(`${id}/${property}`);
+        this.send("devicetwin", mapperReport(id, report));
+        return {};
+    }
+
+    #away(protocol: string, reason: string): void {
+        this.#ports.log.warn(reason, { protocol });
+        for (const { instance } of this.#devicesOf(protocol)) {
+            const bad = { value: null, quality: "bad" as const, reason };
+            const reported = Object.fromEntries(instance.properties.map(({ name }) => [name, bad]));
+            this.send("devicetwin", mapperReport(instance.id, { reported, state: "unknown" }));
+        }
+    }
+
+    #devicesOf(protocol: string): readonly ServedDevice[] {
+        return [...this.#devices.values()].filter(({ instance }) => instance.protocol.protocolName === protocol);
+    }
+
+    #handler(status: DmiGrpc["grpc"]["status"], serve: (request: DmiMessage) => Promise<DmiMessage>) {
+        return ({ request }: ServerUnaryCall<DmiMessage, DmiMessage>, done: sendUnaryData<DmiMessage>): void => {
+            const answer = async (): Promise<DmiMessage> => serve(request);
+            answer().then(
+                (response) => done(null, response),
+                (thrown: unknown) => {
+                    const code = isRedgeError(thrown, "REDGE_DEVICE_UNKNOWN")
+                        ? status.NOT_FOUND
+                        : isRedgeError(thrown)
+                          ? status.INVALID_ARGUMENT
+                          : status.INTERNAL;
+                    done({ code, message: errorText(thrown) });
+                },
+            );
+        };
+    }
+
+    #showState(): void {
+        this.report({ level: "ready", text: "mappers", params: { count: this.#mappers.size } });
+    }
+}
+
+/** A socket that a killed process has left is removed; one that somebody listens on is not ours to take. */
+async function removeStale(path: string): Promise<void> {
+    const alive = await new Promise<boolean>((resolve) => {
+        const socket = connect(path, () => {
+            socket.destroy();
+            resolve(true);
+        });
+        socket.on("error", () => resolve(false));
+    });
+    if (alive) throw new Error("another process listens there");
+    await rm(path, { force: true });
+}

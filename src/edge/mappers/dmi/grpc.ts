@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+import type * as Grpc from "@grpc/grpc-js";
+import type * as ProtoLoader from "@grpc/proto-loader";
+import { RedgeError } from "../../../core/errors/redge-error.ts";
+import type { DmiMessage } from "./convert.ts";
+import { dmiDescriptor, type MapperCall } from "./proto.ts";
+
+/** gRPC with DMI's two services; loaded when a DMI node starts, for it costs 15 MB. */
+export interface DmiGrpc {
+    readonly grpc: typeof Grpc;
+    readonly managerService: Grpc.ServiceDefinition;
+    readonly mapperClient: Grpc.ServiceClientConstructor;
+}
+
+/** @throws REDGE_DMI_LIBRARY when the optional packages are not installed */
+export async function loadGrpc(): Promise<DmiGrpc> {
+    const { grpc, loader } = await libraries();
+    const definition = loader.fromJSON(dmiDescriptor() as Parameters<typeof loader.fromJSON>[0], {
+        keepCase: true,
+        longs: Number,
+        defaults: true,
+        arrays: true,
+        objects: true,
+    });
+    const loaded = grpc.loadPackageDefinition(definition)["v1beta1"] as Record<string, Grpc.ServiceClientConstructor>;
+    const manager = loaded["DeviceManagerService"];
+    const mapperClient = loaded["DeviceMapperService"];
+    if (manager === undefined || mapperClient === undefined) throw new TypeError("the DMI descriptor lacks a service");
+    return { grpc, managerService: manager.service, mapperClient };
+}
+
+type UnaryMethod = (
+    request: DmiMessage,
+    options: { readonly deadline: number },
+    done: (error: Error | null, response: DmiMessage) => void,
+) => void;
+
+/** One unary call. Rejects with gRPC's own error, which has a `code`. */
+export function call(
+    client: Grpc.Client,
+    method: MapperCall,
+    request: DmiMessage,
+    deadlineMs: number,
+): Promise<DmiMessage> {
+    return new Promise((resolve, reject) => {
+        const methods = client as unknown as Record<string, UnaryMethod | undefined>;
+        methods[method]?.call(client, request, { deadline: deadlineMs }, (error, response) =>
+            error === null ? resolve(response) : reject(error),
+        );
+    });
+}
+
+async function libraries(): Promise<{ grpc: typeof Grpc; loader: typeof ProtoLoader }> {
+    try {
+        return { grpc: await import("@grpc/grpc-js"), loader: await import("@grpc/proto-loader") };
+    } catch (thrown) {
+        throw new RedgeError("REDGE_DMI_LIBRARY", {}, thrown);
+    }
+}

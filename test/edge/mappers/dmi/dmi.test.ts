@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../../../src/core/clock.ts";
+import { parseConfig } from "../../../../src/core/config.ts";
+import { silentLogger } from "../../../../src/core/log.ts";
+import { noMetrics } from "../../../../src/core/metrics.ts";
+import { fromAny, toAny } from "../../../../src/edge/mappers/dmi/any.ts";
+import { type DmiConfig, DmiServer, dmiConfig } from "../../../../src/edge/mappers/dmi/index.ts";
+import { MemoryStore } from "../../../../src/store/memory-store.ts";
+import { eventually } from "../../../support/eventually.ts";
+import { type Harness, startTwin, thermo, thermoModel } from "../../devicetwin/harness.ts";
+import { startStockMapper } from "./stock-mapper.ts";
+
+const ID = "default/thermo-1";
+const cleanups: (() => Promise<void>)[] = [];
+let folder = "";
+beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "redge-dmi-"));
+});
+afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+    rmSync(folder, { recursive: true, force: true });
+});
+
+function device(target: string | undefined, name = "thermo-1") {
+    const given = thermo(target, name);
+    return {
+        ...given,
+        spec: {
+            ...given.spec,
+            protocol: {
+                protocolName: "thermo",
+                configData: { port: "502", slaveID: 1, big: 16_777_217, deep: { a: 1 }, on: true },
+            },
+        },
+    };
+}
+
+async function startDmi(harness: Harness, store = new MemoryStore(), config: Partial<DmiConfig> = {}) {
+    const dmi = new DmiServer(
+        parseConfig<DmiConfig>(dmiConfig, { socketPath: join(folder, "dmi.sock"), livenessMs: 100, ...config }),
+        { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random, store },
+    );
+    const off = harness.twin.on("output", (output, envelope) => void (output === "mappers" && dmi.receive(envelope)));
+    dmi.on("output", (_output, envelope) => void harness.twin.receive(envelope).catch(() => {}));
+    await dmi.start();
+    const stop = async (): Promise<void> => {
+        off();
+        await dmi.stop();
+    };
+    cleanups.push(stop);
+    return { dmi, store, stop };
+}
+
+async function mapper() {
+    const started = await startStockMapper(join(folder, "dmi.sock"), join(folder, "mapper.sock"));
+    cleanups.push(() => started.stop());
+    return started;
+}
+
+async function twinWith(target?: string): Promise<Harness> {
+    const harness = await startTwin();
+    await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
+    await harness.cloud("insert", "default/device/thermo-1", device(target));
+    return harness;
+}
+
+const twin = (harness: Harness, property: string) => harness.twin.records.get(ID)?.twin.get(property);
+
+describe("DMI with a stock mapper", () => {
+    test("registration answers with models and devices, complete as stock mappers need them", async () => {
+        const harness = await twinWith("25");
+        await startDmi(harness);
+        const { modelList, deviceList } = await (await mapper()).register();
+        expect(modelList).toMatchObject([
+            {
+                name: "thermo-model",
+                namespace: "default",
+                spec: {
+                    properties: [
+                        { name: "temperature", type: "FLOAT", accessMode: "ReadOnly" },
+                        { name: "target", minimum: "0" },
+                    ],
+                },
+            },
+        ]);
+        expect(deviceList).toMatchObject([
+            {
+                name: "thermo-1",
+                namespace: "default",
+                spec: {
+                    deviceModelReference: "thermo-model",
+                    protocol: { protocolName: "thermo" },
+                    properties: [
+                        { name: "temperature", desired: { value: "" }, visitors: { configData: { data: {} } } },
+                        { name: "target", desired: { value: "25" } },
+                    ],
+                },
+                status: { reportToCloud: true },
+            },
+        ]);
+        const [first] = deviceList as {
+            spec: { protocol: { configData: { data: Record<string, Parameters<typeof fromAny>[0]> } } };
+        }[];
+        const data = Object.entries(first?.spec.protocol.configData.data ?? {}).map(([key, any]) => [
+            key,
+            fromAny(any),
+        ]);
+        expect(Object.fromEntries(data)).toEqual({
+            port: "502",
+            slaveID: 1,
+            big: 16_777_217,
+            deep: '{"a":1}',
+            on: true,
+        });
+    });
+
+    test("reports reach the twin typed and with the mapper's time; the desired value is taken when the mapper says so", async () => {
+        const harness = await twinWith("25");
+        await startDmi(harness);
+        const stock = await mapper();
+        await stock.register();
+        await stock.report("temperature", "21.5");
+        await stock.report("target", "20", "25");
+        await stock.manager("ReportDeviceStates", { deviceName: "thermo-1", deviceNamespace: "default", state: "OK" });
+        await eventually(() => expect(harness.twin.records.get(ID)?.state).toBe("ok"));
+        expect(twin(harness, "temperature")).toMatchObject({
+            type: "float",
+            actual: { value: "21.5", timestamp: 1_700_000_000_000 },
+        });
+        expect(twin(harness, "target")?.pendingWrite).toBeUndefined();
+        expect(twin(harness, "target")).toMatchObject({ actual: { value: "20" }, expected: { value: "25" } });
+    });
+
+    test("changes are pushed: a new device with its model first, a desired value as an update, a deletion", async () => {
+        const harness = await startTwin();
+        await startDmi(harness);
+        const stock = await mapper();
+        await stock.register();
+        const names = () => stock.calls.map(([name]) => name);
+        await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
+        await harness.cloud("insert", "default/device/thermo-1", device(undefined));
+        await eventually(() => expect(names()).toEqual(["CreateDeviceModel", "RegisterDevice"]));
+        await harness.cloud("update", "default/device/thermo-1", device("30"));
+        await eventually(() => expect(names().slice(2)).toEqual(["UpdateDevice"]));
+        expect(stock.calls.at(-1)?.[1]).toMatchObject({
+            device: { spec: { properties: [{}, { desired: { value: "30" } }] } },
+        });
+        await harness.cloud("update", "default/device/thermo-1", device("30"));
+        await harness.cloud("delete", "default/device/thermo-1", {});
+        await eventually(() => expect(names().slice(3).sort()).toEqual(["RemoveDevice", "RemoveDeviceModel"]));
+    });
+
+    test("a mapper that was away gets what it missed; its devices are unknown meanwhile", async () => {
+        const harness = await twinWith();
+        await startDmi(harness);
+        const first = await mapper();
+        await first.register();
+        await first.manager("ReportDeviceStates", { deviceName: "thermo-1", deviceNamespace: "default", state: "ok" });
+        await first.stop();
+        await eventually(() => expect(harness.twin.records.get(ID)?.state).toBe("unknown"));
+        await harness.cloud("update", "default/device/thermo-1", device("30"));
+        const second = await mapper();
+        await eventually(() => expect(second.calls.map(([name]) => name)).toEqual(["UpdateDevice"]));
+    });
+
+    test("the gateway restarts: the mapper need not register again, and hears only what has changed", async () => {
+        const harness = await twinWith();
+        const { store, stop } = await startDmi(harness);
+        const stock = await mapper();
+        await stock.register();
+        await stop();
+        await harness.cloud("update", "default/device/thermo-1", device("30"));
+        await startDmi(harness, store);
+        await eventually(() => expect(stock.calls.map(([name]) => name)).toEqual(["UpdateDevice"]));
+        await stock.report("temperature", "22");
+        await eventually(() => expect(twin(harness, "temperature")).toMatchObject({ actual: { value: "22" } }));
+    });
+
+    test("a thousand reports in a row are all taken: no hidden limit", async () => {
+        const harness = await twinWith();
+        await startDmi(harness);
+        const stock = await mapper();
+        await stock.register();
+        await Promise.all(Array.from({ length: 1000 }, (_, index) => stock.report("temperature", String(index))));
+        await eventually(() => expect(twin(harness, "temperature")?.actual?.value).toBe("999"));
+    });
+
+    test.each<
+        [string, "MapperRegister" | "ReportDeviceStatus" | "ReportDeviceStates", Record<string, unknown>, number]
+    >([
+        ["no mapper", "MapperRegister", { withData: true }, 3],
+        ["no protocol", "MapperRegister", { mapper: { name: "m", address: Buffer.from("/x") } }, 3],
+        ["no address", "MapperRegister", { mapper: { name: "m", protocol: "p" } }, 3],
+        ["no device", "ReportDeviceStatus", { deviceName: "" }, 3],
+        ["an unknown device", "ReportDeviceStatus", { deviceName: "nobody" }, 5],
+        ["no twins", "ReportDeviceStatus", { deviceName: "thermo-1" }, 3],
+        ["a twin without name", "ReportDeviceStatus", { deviceName: "thermo-1", reportedDevice: { twins: [{}] } }, 3],
+        [
+            "a value of another type",
+            "ReportDeviceStatus",
+            {
+                deviceName: "thermo-1",
+                reportedDevice: { twins: [{ propertyName: "temperature", reported: { value: "hot" } }] },
+            },
+            3,
+        ],
+        ["a state that is none", "ReportDeviceStates", { deviceName: "thermo-1", state: "bored" }, 3],
+        ["a state of an unknown device", "ReportDeviceStates", { deviceName: "nobody", state: "ok" }, 5],
+    ])("%s is refused with a gRPC status, and the next call is served", async (_case, method, request, code) => {
+        const harness = await twinWith();
+        await startDmi(harness);
+        const stock = await mapper();
+        await expect(stock.manager(method, request)).rejects.toMatchObject({ code });
+        await stock.register();
+        // Neither reported nor observedDesired: stock EdgeCore dies of it.
+        await stock.manager("ReportDeviceStatus", {
+            deviceName: "thermo-1",
+            reportedDevice: { twins: [{ propertyName: "temperature" }] },
+        });
+    });
+
+    test("a socket that another process serves is not taken away", async () => {
+        const harness = await startTwin();
+        await startDmi(harness);
+        await expect(startDmi(harness)).rejects.toMatchObject({ code: "REDGE_DMI_LISTEN" });
+    });
+});
+
+test.each([
+    ["text", ""],
+    ["true", true],
+    ["false", false],
+    ["a number", 0.5],
+    ["a large whole number", -9_007_199_254_740_991],
+    ["zero", 0],
+])("%s survives Any", (_case, value) => {
+    expect(fromAny(toAny(value))).toBe(value);
+});
