@@ -106,6 +106,7 @@ export class MemoryCluster implements KubeClient {
                 yield structuredClone(next.event);
             }
         } finally {
+            signal.removeEventListener("abort", watcher);
             this.#watchers.delete(watcher);
         }
     }

@@ -50,7 +50,8 @@ export function remoteCluster(): KubeClient {
             answers.push(answer);
             wake();
         });
-        signal.addEventListener("abort", () => wake());
+        const aborted = (): void => wake();
+        signal.addEventListener("abort", aborted);
         process.send?.({ rpc: "call", id, method: "watch", args: [query] } satisfies Call);
         try {
             while (!signal.aborted) {
@@ -64,6 +65,7 @@ export function remoteCluster(): KubeClient {
                     });
             }
         } finally {
+            signal.removeEventListener("abort", aborted);
             waiting.delete(id);
             process.send?.({ rpc: "call", id, method: "unwatch", args: [] } satisfies Call);
         }
