@@ -313,6 +313,7 @@ function serve(definition: Definition, more: Strategy): ServedResource {
         verbs: definition.verbs ?? ALL_VERBS,
         subresources: subresources.sort((a, b) => (a.name < b.name ? -1 : 1)),
         hasStatus: definition.status === true,
+        bornWithStatus: definition.kind === "Node",
         hasGeneration: definition.counted === true,
         statusCarriesMetadata: true,
         selectable: definition.selectable ?? {},

@@ -97,7 +97,7 @@ export class ObjectService {
         ])
             delete metadata[key];
         if (resource.hasGeneration) metadata.generation = 1;
-        if (resource.hasStatus) delete object["status"];
+        if (resource.hasStatus && resource.bornWithStatus !== true) delete object["status"];
         dropEmptyMetadata(object);
         resource.strategy.default?.(object);
         await this.#ports.admitCreate(resource, object);

@@ -64,6 +64,8 @@ export interface ServedResource extends ResourceType {
     readonly storedAs?: { readonly group: string; readonly plural: string } | undefined;
     /** Status is written through its own subresource only. */
     readonly hasStatus: boolean;
+    /** A create may bring the status along, as a kubelet does when it registers its node. */
+    readonly bornWithStatus?: boolean | undefined;
     /** metadata.generation counts changes of the desired state. */
     readonly hasGeneration: boolean;
     /** A status write may change labels and annotations as well (built-in kinds do, custom ones do not). */

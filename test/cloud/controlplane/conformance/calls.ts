@@ -351,6 +351,12 @@ export const calls: readonly Call[] = [
         kind: "Node",
         metadata: meta("n", { labels: { "node-role.kubernetes.io/edge": "" } }),
     }),
+    post("a Node with a status", "/api/v1/nodes", {
+        apiVersion: "v1",
+        kind: "Node",
+        metadata: meta("m"),
+        status: { capacity: { cpu: "2" }, conditions: [{ type: "Ready", status: "True" }] },
+    }),
     patch("a Node's status", "/api/v1/nodes/n/status", STRATEGIC, {
         status: {
             conditions: [{ type: "Ready", status: "True" }],
