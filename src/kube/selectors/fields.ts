@@ -36,7 +36,8 @@ export function parseFieldSelector(text: string): readonly FieldTerm[] {
  */
 export function fieldMatcher(terms: readonly FieldTerm[], selectable: FieldPaths): FieldMatcher {
     const tests = terms.map(({ field, equal, value }) => {
-        const path = ALWAYS[field] ?? (Object.hasOwn(selectable, field) ? selectable[field] : undefined);
+        const known = Object.hasOwn(ALWAYS, field) ? ALWAYS : selectable;
+        const path = Object.hasOwn(known, field) ? known[field] : undefined;
         if (path === undefined) throw badRequest(`field label not supported: ${field}`);
         const steps = path.split(".");
         return (object: KubeObject): boolean => (textAt(object, steps) === value) === equal;
