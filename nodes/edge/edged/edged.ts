@@ -5,6 +5,7 @@ import { kubeletAddress } from "../../shell/kubelet-address.ts";
 import { containerRuntimes, edgeIdentity, store } from "../../shell/parts.ts";
 import type { NodeDef, NodeRed, RedNode } from "../../shell/red.ts";
 import { createFlowHost } from "./flow-host.ts";
+import { IsolatedFlowHost } from "./isolated-host.ts";
 
 export default function (RED: NodeRed): void {
     function EdgedNode(this: RedNode, def: NodeDef): void {
@@ -16,9 +17,18 @@ export default function (RED: NodeRed): void {
             const extra = { nodeName, rootDir: join(dataDir, "edged"), kubelet: kubeletAddress(dataDir) };
             const ports = { ...shell.ports, store: await shell.use(store, "store") };
             const host = createFlowHost(RED, this.id, shell.ports);
-            const flows = new FlowRuntime({ ...ports, host, logDir: join(extra.rootDir, "logs") });
+            const isolated = new IsolatedFlowHost(
+                {
+                    dir: join(extra.rootDir, "isolated"),
+                    paletteDir: RED.settings.userDir,
+                    child: join(__dirname, "isolated-child.js"),
+                },
+                shell.ports,
+            );
+            const logDir = join(extra.rootDir, "logs");
+            const flows = [host, isolated].map((each) => new FlowRuntime({ ...ports, host: each, logDir }));
             const containers = await shell.use(containerRuntimes, "runtime");
-            return new Edged(shell.parse(edgedConfig, extra), { ...ports, runtimes: [flows, ...containers] });
+            return new Edged(shell.parse(edgedConfig, extra), { ...ports, runtimes: [...flows, ...containers] });
         });
     }
     RED.nodes.registerType("kubeedge-edged", EdgedNode);

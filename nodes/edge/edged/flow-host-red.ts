@@ -97,3 +97,9 @@ export function debugText(record: DebugRecord): string {
     const text = typeof record.msg === "string" ? record.msg : JSON.stringify(record.msg);
     return `[debug] [${name}] ${topic}${text}`;
 }
+
+/** Ids as the flow's author knows them. */
+export function stripId<T extends { readonly id?: string; readonly _alias?: string }>(record: T): T {
+    const id = (record._alias ?? record.id)?.replace(/^pod-[0-9a-f]{10}-(\d+-)?/, "");
+    return id === undefined ? record : { ...record, id };
+}

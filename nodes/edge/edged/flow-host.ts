@@ -14,6 +14,7 @@ import {
     logText,
     type NodeRedEvents,
     type NodeRedRuntime,
+    stripId,
 } from "./flow-host-red.ts";
 import { podNodes } from "./pod-flow.ts";
 import { isPodNode, podPrefix, prefixOf } from "./pod-flow-ids.ts";
@@ -226,13 +227,13 @@ export class GatewayFlowHost implements FlowHost {
         if (running.starting && record.level <= 20 && error !== undefined) {
             running.failure = `${record.type}: ${error.message}`;
         }
-        this.#listener?.log(running.unit.id, record.level <= 30 ? "stderr" : "stdout", logText(strip(record)));
+        this.#listener?.log(running.unit.id, record.level <= 30 ? "stderr" : "stdout", logText(stripId(record)));
     };
 
     readonly #onComms = (event: { readonly topic?: string; readonly data?: DebugRecord }): void => {
         if (event.topic !== "debug" || event.data === undefined || event.data.level !== undefined) return;
         const running = this.#ownerOf(event.data);
-        if (running !== undefined) this.#listener?.log(running.unit.id, "stdout", debugText(strip(event.data)));
+        if (running !== undefined) this.#listener?.log(running.unit.id, "stdout", debugText(stripId(event.data)));
     };
 
     readonly #onStatus = (event: { readonly id: string; readonly status: Readonly<Record<string, unknown>> }): void => {
@@ -252,12 +253,6 @@ function sameNodes(a: readonly FlowNode[], b: readonly FlowNode[]): boolean {
     const text = (nodes: readonly FlowNode[]): string =>
         JSON.stringify([...nodes].sort((x, y) => (x.id < y.id ? -1 : 1)));
     return a.length === b.length && text(a) === text(b);
-}
-
-/** Ids as the flow's author knows them. */
-function strip<T extends { readonly id?: string; readonly _alias?: string }>(record: T): T {
-    const id = (record._alias ?? record.id)?.replace(/^pod-[0-9a-f]{10}-(\d+-)?/, "");
-    return id === undefined ? record : { ...record, id };
 }
 
 /** One missing type would stop every flow of the gateway: refuse such a flow before it is deployed. */
