@@ -13,6 +13,8 @@ import { chooseNode } from "./filter.ts";
 
 export const SCHEDULER_NAME = "default-scheduler";
 const ROUND = "round";
+/** Bindings under way at the same time. */
+const PARALLEL = 16;
 
 /**
  * Gives every pod without a node the best one there is. A pod that fits nowhere waits, with the reason in its
@@ -54,18 +56,26 @@ export class Scheduler extends Controller {
             return this.caches.pods.get(key.slice(0, slash), key.slice(slash + 1)) ?? [];
         });
         pods.sort(byPriority);
-        for (const [index, pod] of pods.entries()) {
+        // Nodes are chosen one by one, each choice counting for the next; the answers of the API are waited for together.
+        const failures: unknown[] = [];
+        const running = new Set<Promise<void>>();
+        for (const pod of pods) {
             if (!isWaiting(pod) || this.#assumed.has(pod.metadata.uid ?? "")) continue;
-            try {
-                await this.#schedule(pod);
-            } catch (failure) {
-                for (const left of pods.slice(index)) this.#due.add(keyOf(left));
-                throw failure;
-            }
+            const work = this.#schedule(pod)
+                .catch((failure: unknown) => {
+                    this.#due.add(keyOf(pod));
+                    failures.push(failure);
+                })
+                .finally(() => running.delete(work));
+            running.add(work);
+            if (running.size >= PARALLEL) await Promise.race(running);
         }
+        await Promise.all(running);
+        if (failures.length > 0) throw failures[0];
     }
 
-    async #schedule(pod: Pod): Promise<void> {
+    /** Chooses at once; what it answers is the API's confirmation. */
+    #schedule(pod: Pod): Promise<void> {
         const { runtimeClassName } = pod.spec;
         const runtimeClass =
             runtimeClassName === undefined ? undefined : this.caches.runtimeClasses.get(undefined, runtimeClassName);
@@ -76,8 +86,7 @@ export class Scheduler extends Controller {
             namespace: (name: string) => this.caches.namespaces.get(undefined, name),
         };
         const choice = chooseNode(pod, placement, runtimeClass);
-        if ("node" in choice) await this.#bind(pod, choice.node);
-        else await this.#refuse(pod, choice.message);
+        return "node" in choice ? this.#bind(pod, choice.node) : this.#refuse(pod, choice.message);
     }
 
     #present(): Map<string, Pod[]> {

@@ -5,7 +5,7 @@ import { Kinds } from "../../../../kube/types.ts";
 import type { Pod } from "../../objects/pod.ts";
 import type { DaemonSet } from "../../objects/workloads.ts";
 import type { Caches, ControlPorts } from "../lib/caches.ts";
-import { Controller, keyOf, splitKey } from "../lib/controller.ts";
+import { Controller, GATHER_MS, keyOf, splitKey } from "../lib/controller.ts";
 import { CONTROLLER_REVISION_HASH } from "../lib/hash.ts";
 import { claim, controllerOf } from "../lib/owners.ts";
 import { PodControl } from "../lib/pod-control.ts";
@@ -48,7 +48,7 @@ export class DaemonSetController extends Controller {
                 const key = `${pod.metadata.namespace}/${owner.name}`;
                 if (gone) this.#pods.expected.gone(key, pod);
                 else this.#pods.expected.seen(key, pod);
-                this.queue.add(key);
+                this.queue.addAfter(key, GATHER_MS);
             }
         });
         this.follow(this.caches.nodes, (node, previous, gone) => {

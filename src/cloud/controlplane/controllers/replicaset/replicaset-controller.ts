@@ -7,7 +7,7 @@ import type { Condition, Pod } from "../../objects/pod.ts";
 import type { ReplicaSet } from "../../objects/workloads.ts";
 import type { Caches, ControlPorts } from "../lib/caches.ts";
 import { setCondition } from "../lib/conditions.ts";
-import { Controller, keyOf, splitKey } from "../lib/controller.ts";
+import { Controller, GATHER_MS, keyOf, splitKey } from "../lib/controller.ts";
 import { claim, controllerOf } from "../lib/owners.ts";
 import { PodControl } from "../lib/pod-control.ts";
 import { availableInMs, byDeletionCost, isActive, isReady } from "../lib/pods.ts";
@@ -39,7 +39,7 @@ export class ReplicaSetController extends Controller {
             const key = `${pod.metadata.namespace}/${owner.name}`;
             if (gone) this.#pods.expected.gone(key, pod);
             else this.#pods.expected.seen(key, pod);
-            this.queue.add(key);
+            this.queue.addAfter(key, GATHER_MS);
         }
         if (controllerOf(pod) !== undefined || gone) return;
         // Nobody's pod: whoever selects it may adopt it.
