@@ -146,9 +146,15 @@ export class Downstream {
     #give(node: string, device: KubeObject, change: Change): void {
         const given = this.#connected.get(node);
         const modelKey = modelOf(device);
+        if (given === undefined) return;
         const model = modelKey === undefined ? undefined : this.#options.model(modelKey);
-        if (given === undefined || modelKey === undefined || model === undefined) return;
-        if (!given.models.has(modelKey)) {
+        const isThere = modelKey !== undefined && given.models.has(modelKey);
+        if (modelKey === undefined || (model === undefined && !isThere)) {
+            // Given again, as it is then, when its model comes.
+            given.devices.delete(keyOf(device));
+            return;
+        }
+        if (model !== undefined && !isThere) {
             given.models.set(modelKey, model);
             this.#push(node, change, "devicemodel", model);
         }

@@ -150,6 +150,8 @@ export class Downstream {
         // A pod that is seen deleting for the first time has been at the edge before: an update says so.
         const isNew = previous === undefined && pod.metadata.deletionTimestamp === undefined;
         this.#pushPod(pod, isNew ? "insert" : "update");
+        const node = nodeOf(pod);
+        if (previous !== undefined && node !== undefined) this.#retireReferences(node, previous);
     }
 
     #pushPod(pod: KubeObject, change: Change): void {
@@ -165,6 +167,11 @@ export class Downstream {
         const node = nodeOf(pod);
         if (node === undefined || !this.#nodes.has(node)) return;
         this.#push(node, "delete", "pod", pod);
+        this.#retireReferences(node, pod);
+    }
+
+    /** What this state of a pod used and no pod there uses now. */
+    #retireReferences(node: string, pod: KubeObject): void {
         const { configMaps, secrets } = referencesOf(pod);
         const namespace = pod.metadata.namespace ?? "";
         for (const name of configMaps) this.#retire(node, "configmap", namespace, name);

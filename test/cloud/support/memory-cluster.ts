@@ -35,6 +35,7 @@ export class MemoryCluster implements KubeClient {
     readonly #history: { readonly version: number; readonly type: ResourceType; readonly event: WatchEvent }[] = [];
     readonly #watchers = new Set<() => void>();
     #version = 100;
+    #cuts = 0;
     /** Every request fails as if nothing listened there. */
     down = false;
     /** Every request so far, as "verb plural/name". */
@@ -125,14 +126,22 @@ export class MemoryCluster implements KubeClient {
         this.#tell(ref.type, "DELETED", current);
     }
 
+    /** Every watch ends, as when the server restarts. */
+    cutWatches(): void {
+        this.#cuts += 1;
+        for (const watcher of [...this.#watchers]) watcher();
+    }
+
     async *watch(query: ListQuery & { resourceVersion: string }, signal: AbortSignal): AsyncIterable<WatchEvent> {
+        this.#note("watch", query.type, "");
+        const cuts = this.#cuts;
         let seen = Number(query.resourceVersion);
         let wake = (): void => {};
         const watcher = (): void => wake();
         this.#watchers.add(watcher);
         signal.addEventListener("abort", watcher);
         try {
-            while (!signal.aborted) {
+            while (!signal.aborted && cuts === this.#cuts) {
                 const next = this.#history.find(
                     ({ version, type }) => version > seen && type.plural === query.type.plural,
                 );
@@ -157,6 +166,15 @@ export class MemoryCluster implements KubeClient {
         const { namespace, name } = object.metadata;
         const key = keyOf(type, namespace, name);
         this.#put(type, key, structuredClone(object), this.#objects.has(key) ? "MODIFIED" : "ADDED");
+    }
+
+    /** Takes an object away at once, as if somebody else had deleted it; nothing happens when it is not there. */
+    remove(type: ResourceType, name: string, namespace = "default"): void {
+        const key = keyOf(type, type.namespaced ? namespace : undefined, name);
+        const found = this.#objects.get(key);
+        if (found === undefined) return;
+        this.#objects.delete(key);
+        this.#tell(type, "DELETED", found.object);
     }
 
     /** The object, for assertions. */
