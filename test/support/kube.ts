@@ -32,6 +32,8 @@ export interface RealKubeOptions {
     readonly scheduler?: boolean;
     /** Run kube-controller-manager; default true. */
     readonly controllers?: boolean;
+    /** Serve the kinds of deploy/crds too, by aggregation (see redge-apis.ts); default false. */
+    readonly redgeApis?: boolean;
     readonly apiServerFlags?: readonly string[];
 }
 
@@ -50,9 +52,11 @@ export async function startRealKube(options: RealKubeOptions = {}): Promise<Real
     const folder = await mkdtemp(join(tmpdir(), "redge-kube-"));
     const binaries = assets();
     const processes: ChildProcess[] = [];
+    const apis = options.redgeApis ? await (await import("./redge-apis.ts")).RedgeApis.start() : undefined;
     const stop = async (): Promise<void> => {
         // In reverse: a controller manager without its API server writes pages of complaints.
         for (const child of processes.reverse()) await ended(child);
+        await apis?.stop();
         await rm(folder, { recursive: true, force: true });
     };
     const run = (name: string, flags: readonly string[]): void => {
@@ -73,7 +77,8 @@ export async function startRealKube(options: RealKubeOptions = {}): Promise<Real
         const token = randomUUID();
         await writeSecrets(folder, token);
         run("etcd", etcdFlags(folder, client, peer));
-        run("kube-apiserver", [...apiServerFlags(folder, client, api), ...(options.apiServerFlags ?? [])]);
+        const proxy = apis === undefined ? [] : await proxyFlags(folder, apis.proxyCertificate);
+        run("kube-apiserver", [...apiServerFlags(folder, client, api), ...proxy, ...(options.apiServerFlags ?? [])]);
         const server = `https://127.0.0.1:${api}`;
         const certificate = join(folder, "certs", "apiserver.crt");
         const { createKubeClient } = await import("../../src/kube/client/https-client.ts");
@@ -95,6 +100,10 @@ export async function startRealKube(options: RealKubeOptions = {}): Promise<Real
         if (options.scheduler !== false) run("kube-scheduler", [...commonFlags(kubeconfig, scheduler), "--port=0"]);
         if (options.controllers !== false) {
             run("kube-controller-manager", [...commonFlags(kubeconfig, manager), ...managerFlags(folder, certificate)]);
+        }
+        if (apis !== undefined) {
+            const admin = createKubeClient(connection, { clock: systemClock, random: Math.random });
+            await apis.join(admin);
         }
         return { server, connection, kubeconfig, logFolder: folder, stop };
     } catch (failure) {
@@ -157,6 +166,16 @@ function apiServerFlags(folder: string, etcd: number, port: number): string[] {
         "--kubelet-preferred-address-types=InternalIP",
         // Pods of tests have no service account token to mount; the accounts themselves are made.
         "--disable-admission-plugins=ServiceAccount",
+    ];
+}
+
+/** The certificate that the aggregator shows to extension API servers. */
+async function proxyFlags(folder: string, pair: { certPem: string; keyPem: string }): Promise<string[]> {
+    await writeFile(join(folder, "proxy.crt"), pair.certPem);
+    await writeFile(join(folder, "proxy.key"), pair.keyPem, { mode: 0o600 });
+    return [
+        `--proxy-client-cert-file=${join(folder, "proxy.crt")}`,
+        `--proxy-client-key-file=${join(folder, "proxy.key")}`,
     ];
 }
 
