@@ -4,6 +4,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { RedgeError } from "../../src/core/errors/redge-error.ts";
 import { createKubeClient } from "../../src/kube/client/https-client.ts";
 import { connectionFromKubeconfig } from "../../src/kube/client/kubeconfig.ts";
+import { revokeJoinToken } from "../../src/link/identity/index.ts";
 import { type Command, parseDurationMs, readOptions } from "../command.ts";
 import { UsageError } from "../failure.ts";
 import { kubeconfigPath, redgeHome } from "../host/environment.ts";
@@ -21,6 +22,7 @@ Options:
   --ttl DURATION        how long it is valid: 30m, 24h, 7d (default 24h)
   --node NAME           only a gateway of this name may use it
   --uses N              it gives at most N certificates
+  --revoke TOKEN        makes no token: this one is refused from now on
   --kubeconfig FILE     the API server that holds the cloud side's CA (default: the one of this home's cloud side)
   -h, --help            this text
 `,
@@ -29,6 +31,7 @@ Options:
             ttl: { type: "string", default: "24h" },
             node: { type: "string" },
             uses: { type: "string" },
+            revoke: { type: "string" },
             kubeconfig: { type: "string" },
         });
         const ttlMs = parseDurationMs(options.ttl, "ttl");
@@ -40,6 +43,11 @@ Options:
             random: Math.random,
         });
         try {
+            if (options.revoke !== undefined) {
+                await revokeJoinToken(client, options.revoke, systemClock);
+                process.stdout.write("revoked\n");
+                return 0;
+            }
             process.stdout.write(`${await makeToken(client, { ttlMs, nodeName: options.node, uses })}\n`);
         } finally {
             await client.close();

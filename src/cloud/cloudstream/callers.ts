@@ -34,7 +34,8 @@ export class Callers {
         try {
             const pem = clientCaPem ?? (await this.#askCluster());
             const blocks = pem?.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
-            this.#authorities = blocks.map((block) => new X509Certificate(block));
+            // Once known it stays known: a ConfigMap that is gone must not open the door.
+            if (blocks.length > 0) this.#authorities = blocks.map((block) => new X509Certificate(block));
         } catch (error) {
             this.#log.debug("the CA of the API server is not known yet", { reason: errorText(error) });
         }

@@ -3,3 +3,4 @@ export { CloudAuthority, type CloudAuthorityConfig, cloudAuthorityConfig } from 
 export { EdgeCredentials, type EdgeCredentialsConfig, edgeCredentialsConfig } from "./edge-credentials.ts";
 export { createJoinToken } from "./join-token.ts";
 export type { CloudIdentity, EdgeIdentity, JoinTokenRequest, TlsMaterial } from "./ports.ts";
+export { revokeJoinToken } from "./token-records.ts";

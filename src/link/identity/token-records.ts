@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import type { Clock } from "../../core/clock.ts";
 import { RedgeError } from "../../core/errors/redge-error.ts";
-import type { AuthorityStorage } from "./authority-storage.ts";
-import type { TokenClaims } from "./join-token.ts";
+import type { KubeClient } from "../../kube/client/client.ts";
+import { type AuthorityStorage, secretStorage } from "./authority-storage.ts";
+import { CertificateAuthority } from "./certificate-authority.ts";
+import { KUBEEDGE_NAMESPACE, readToken, type TokenClaims } from "./join-token.ts";
 
 interface TokenRecord {
     /** Seconds since the epoch: after that the record is dropped with the token. */
@@ -83,4 +87,21 @@ export class TokenRecords {
             );
         }
     }
+}
+
+/**
+ * Revokes a token beside a running cloud, by the Secrets that the cloud shares: from then on it is refused everywhere.
+ * @throws REDGE_IDENTITY_TOKEN_FORMAT, REDGE_IDENTITY_TOKEN_INVALID, REDGE_IDENTITY_TOKEN_EXPIRED (there is nothing to
+ * revoke), REDGE_IDENTITY_MATERIAL, REDGE_IDENTITY_STORAGE
+ */
+export async function revokeJoinToken(
+    cluster: KubeClient,
+    token: string,
+    clock: Clock,
+    namespace = KUBEEDGE_NAMESPACE,
+): Promise<void> {
+    const storage = secretStorage(cluster, namespace);
+    const authority = await CertificateAuthority.load(storage, clock);
+    const records = new TokenRecords(storage, () => clock.nowMs());
+    await records.revoke(readToken(token, authority.tokenKey, clock.nowMs()));
 }

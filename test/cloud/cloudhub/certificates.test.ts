@@ -14,6 +14,7 @@ import {
     cloudAuthorityConfig,
     createJoinToken,
     type JoinTokenRequest,
+    revokeJoinToken,
     type TlsMaterial,
 } from "../../../src/link/identity/index.ts";
 import { keyPem, newKey } from "../../../src/link/identity/key-pair.ts";
@@ -168,7 +169,7 @@ describe("CloudHub and certificates", () => {
         const used = await token({ uses: 1 });
         const { pair } = await order("edge-1", { jwt: used });
         const revoked = await token();
-        await cloud.revokeToken(revoked);
+        await revokeJoinToken(cluster, revoked, systemClock);
         const other = new MemoryCluster();
         const refusals: [string, string, Order][] = [
             ["replayed by another key", "used up", { jwt: used }],

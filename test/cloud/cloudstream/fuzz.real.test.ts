@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes, randomInt } from "node:crypto";
+import { once } from "node:events";
+import { createServer as createHttpsServer } from "node:https";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { duplexPair } from "node:stream";
+import { connect as connectTls } from "node:tls";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { SpdyConnection } from "../../../src/edge/edged/kubelet/remotecommand/spdy-connection.ts";
+import { EdgeStream } from "../../../src/edge/edgestream/index.ts";
+import {
+    decodeTunnelMessage,
+    encodeTunnelMessage,
+    TUNNEL_HEADER,
+    TunnelType,
+} from "../../../src/link/tunnel/message.ts";
+import { testPorts } from "../../support/link/ends.ts";
+import { Streams } from "./harness.ts";
+
+const MESSAGES = 40_000;
+/** An edge answers each of them by a connection to its kubelet. */
+const MESSAGES_TO_EDGE = 20_000;
+const LOGS = "/containerLogs/default/hello/main";
+/** What a process may keep of a flood that is over. */
+const MAX_GROWTH_BYTES = 150 * 1024 * 1024;
+
+/** Noise without the one message that ends a tunnel by right: a flood would be short. */
+function noise(): Buffer {
+    for (;;) {
+        const bytes = anything();
+        if (decodeTunnelMessage(bytes)?.type !== TunnelType.close) return bytes;
+    }
+}
+
+/** Anything from plain noise to a message that is wrong in one place only. */
+function anything(): Buffer {
+    switch (randomInt(6)) {
+        case 0:
+            return randomBytes(randomInt(64));
+        case 1:
+            return Buffer.alloc(randomInt(32), 0xff);
+        case 2:
+            return encodeTunnelMessage({
+                connectId: randomInt(5),
+                type: randomInt(70),
+                data: randomBytes(randomInt(200)),
+            });
+        case 3:
+            return encodeTunnelMessage({
+                connectId: randomInt(50),
+                type: TunnelType.data,
+                data: randomBytes(randomInt(2_000)),
+            });
+        case 4:
+            return encodeTunnelMessage({ connectId: randomInt(50), type: TunnelType.window, data: randomBytes(10) });
+        default: {
+            const types = [TunnelType.logs, TunnelType.exec, TunnelType.metrics, TunnelType.attach, TunnelType.http];
+            const json = JSON.stringify({
+                url: { Path: "/containerLogs/\r\nX: y", RawQuery: "a=\n" },
+                header: { a: "b", c: ["\r\n"] },
+            });
+            const data = Buffer.from(json.slice(0, randomInt(json.length + 1)));
+            return encodeTunnelMessage({ connectId: randomInt(50), type: types[randomInt(types.length)] ?? 0, data });
+        }
+    }
+}
+
+/** Answers how many went out: one that says "close the tunnel" ends it, as it should. */
+async function flood(socket: WebSocket, messages: number): Promise<number> {
+    let sent = 0;
+    while (sent < messages && socket.readyState === WebSocket.OPEN) {
+        await new Promise((resolve) => socket.send(noise(), { binary: randomInt(2) === 0 }, resolve));
+        sent += 1;
+    }
+    return sent;
+}
+
+describe("noise at the tunnel", () => {
+    let streams: Streams;
+    let before: number;
+    beforeEach(async () => {
+        streams = new Streams();
+        await streams.start();
+        streams.kubelet.on("request", (_request, response) => response.end("fine"));
+        before = process.memoryUsage().rss;
+    });
+    afterEach(() => streams.stop());
+
+    test.each(["a stock edge", "a Redge edge"])(
+        `CloudStream: ${MESSAGES} messages of %s, then all is as before`,
+        async (who) => {
+            const { certPem, keyPem, caPem } = streams.pki.node("edge-2");
+            let left = MESSAGES;
+            while (left > 0) {
+                const edge = new WebSocket(`${streams.tunnelUrl}/v1/kubeedge/connect`, {
+                    cert: certPem,
+                    key: keyPem,
+                    ca: caPem,
+                    skipUTF8Validation: true,
+                    headers: {
+                        SessionHostNameOverride: "edge-2",
+                        ...(who === "a Redge edge" ? { [TUNNEL_HEADER]: "262144" } : {}),
+                    },
+                });
+                await once(edge, "open");
+                edge.on("error", () => {});
+                await flood(edge, Math.min(left, 5_000));
+                left -= 5_000;
+                edge.terminate();
+            }
+            await streams.connectEdge();
+            expect((await streams.ask(LOGS)).body).toBe("fine");
+            expect(process.memoryUsage().rss - before).toBeLessThan(MAX_GROWTH_BYTES);
+        },
+    );
+
+    test("both ports: bytes that are no TLS, TLS that is no HTTP, HTTP that is no tunnel", async () => {
+        const ports = [streams.cloud?.ports.tunnel ?? 0, streams.cloud?.ports.stream ?? 0];
+        const { certPem, keyPem, caPem } = streams.pki.node("edge-1");
+        for (let n = 0; n < 300; n += 1) {
+            for (const port of ports) {
+                const isTls = n % 2 === 0;
+                const target = { port, host: "127.0.0.1" };
+                const socket: Socket = isTls
+                    ? connectTls({
+                          ...target,
+                          cert: certPem,
+                          key: keyPem,
+                          ca: caPem,
+                          checkServerIdentity: () => undefined,
+                      })
+                    : connect(target);
+                socket.on("error", () => {});
+                const closed = new Promise((resolve) => socket.on("close", resolve));
+                await Promise.race([once(socket, isTls ? "secureConnect" : "connect").catch(() => undefined), closed]);
+                socket.write(
+                    n % 3 === 0
+                        ? "GET /v1/kubeedge/connect HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+                        : randomBytes(randomInt(1, 500)),
+                );
+                socket.end();
+                socket.resume();
+                if (n % 10 === 0) socket.destroy();
+                await closed;
+            }
+        }
+        await streams.connectEdge();
+        expect((await streams.ask(LOGS)).body).toBe("fine");
+    });
+
+    test(`EdgeStream: ${MESSAGES_TO_EDGE} messages of a cloud, then it serves the next one`, async () => {
+        const { certPem, keyPem, caPem } = streams.pki.server();
+        const https = createHttpsServer({ cert: certPem, key: keyPem, ca: caPem, requestCert: true });
+        const cloud = new WebSocketServer({ server: https, skipUTF8Validation: true });
+        await new Promise<void>((resolve) => https.listen(0, "127.0.0.1", resolve));
+        const cloudUrl = `wss://127.0.0.1:${(https.address() as AddressInfo).port}`;
+        const config = { cloudUrl, kubelet: `unix:${streams.kubeletPath}`, nodeAddress: "192.0.2.2" };
+        const edge = new EdgeStream(config, {
+            ...testPorts,
+            random: () => 0,
+            identity: streams.pki.edgeIdentity("edge-1"),
+        });
+        let left = MESSAGES_TO_EDGE;
+        const flooded = new Promise<void>((resolve) => {
+            cloud.on("connection", async (socket: WebSocket) => {
+                socket.on("error", () => {});
+                left -= await flood(socket, Math.min(left, 5_000));
+                socket.close();
+                if (left <= 0) resolve();
+            });
+        });
+        await edge.start();
+        await flooded;
+        await edge.stop();
+        https.closeAllConnections();
+        https.close();
+        await streams.connectEdge();
+        expect((await streams.ask(LOGS)).body).toBe("fine");
+        expect(process.memoryUsage().rss - before).toBeLessThan(MAX_GROWTH_BYTES);
+    }, 120_000);
+});
+
+test("noise as SPDY: 20000 beginnings of connections end without a crash", async () => {
+    for (let n = 0; n < 20_000; n += 1) {
+        const [near, far] = duplexPair();
+        const connection = new SpdyConnection(far);
+        connection.on("stream", (stream) => void stream.resume());
+        connection.start(Buffer.alloc(0));
+        near.on("error", () => {});
+        near.resume();
+        const frame = randomBytes(randomInt(8, 80));
+        if (n % 2 === 0) frame.writeUInt32BE(0x80030000 + randomInt(12), 0);
+        frame.writeUIntBE(n % 5 === 0 ? randomInt(0xffffff) : frame.length - 8, 5, 3);
+        near.write(frame);
+        near.end();
+        if (n % 200 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+});
