@@ -4,14 +4,13 @@ import type { Timer } from "../../core/clock.ts";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { asNumber, asRecord } from "../../core/json.ts";
-import { KeyedQueue } from "../../core/keyed-queue.ts";
 import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
-import { post } from "./call.ts";
 import { CallerCheck } from "./caller-check.ts";
 import type { RouterConfig } from "./config.ts";
 import { matchRest, topicMatches } from "./matching.ts";
+import { Outbound } from "./outbound.ts";
 import { type RestAnswer, RestListener, type RestRequest } from "./rest-listener.ts";
 import type { Route, RouteTarget } from "./route.ts";
 import { RuleStatus } from "./rule-status.ts";
@@ -32,8 +31,6 @@ const UNAUTHENTICATED: RestAnswer = {
     headers: { "www-authenticate": ["Bearer"] },
     body: "a bearer token of the cluster is needed\n",
 };
-/** So many messages of one rule wait for its address at most; what comes beyond is counted as failed. */
-const WAITING_MOST = 1000;
 
 /**
  * Carries user messages between the cloud and edge nodes as Rules and RuleEndpoints say: REST to MQTT and back, REST to
@@ -50,8 +47,7 @@ export class Router extends WireComponent<"cloudhub"> {
     readonly #listener: RestListener;
     readonly #connected = new Set<string>();
     readonly #pending = new Map<string, Pending>();
-    readonly #posts = new KeyedQueue();
-    readonly #waiting = new Map<string, number>();
+    readonly #outbound = new Outbound((rule, failure) => this.#count(rule, failure));
     #stopping = new AbortController();
     #port: number | undefined;
     #trouble: string | undefined;
@@ -149,7 +145,8 @@ export class Router extends WireComponent<"cloudhub"> {
         for (const rule of [...this.#rules.routes]) {
             const { source, target } = rule;
             if (source.type !== "eventbus" || source.node !== node || target.type !== "rest") continue;
-            if (topicMatches(source.topic, route.resource)) await this.#post(rule, target.url, body);
+            if (topicMatches(source.topic, route.resource))
+                await this.#outbound.post(rule, target.url, body, this.#stopping.signal);
         }
     }
 
@@ -163,26 +160,8 @@ export class Router extends WireComponent<"cloudhub"> {
             typeof request.content === "string"
                 ? Buffer.from(request.content, "base64").toString("utf8")
                 : JSON.stringify(request.content);
-        const answer = await this.#post(rule, rule.target.url, body);
+        const answer = await this.#outbound.post(rule, rule.target.url, body, this.#stopping.signal);
         this.send("cloudhub", responseTo(request, answer, { source: Source.routerServicebus, group: Group.user }));
-    }
-
-    /** What the other end answered, or why there is no answer. Messages of one rule go one after the other. */
-    async #post(rule: Route, url: string, body: string): Promise<string> {
-        const waiting = this.#waiting.get(rule.key) ?? 0;
-        try {
-            if (waiting >= WAITING_MOST) throw new Error(`${waiting} messages wait for ${new URL(url).origin}`);
-            this.#waiting.set(rule.key, waiting + 1);
-            const answer = await this.#posts.run(rule.key, () => post(url, body, this.#stopping.signal));
-            if (answer.status >= 400) throw new Error(`${new URL(url).origin} answered ${answer.status}`);
-            this.#count(rule, undefined);
-            return answer.body;
-        } catch (thrown) {
-            this.#count(rule, errorText(thrown));
-            return errorText(thrown);
-        } finally {
-            if (waiting < WAITING_MOST) this.#waiting.set(rule.key, (this.#waiting.get(rule.key) ?? 1) - 1);
-        }
     }
 
     async #rest(request: RestRequest): Promise<RestAnswer> {
