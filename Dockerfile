@@ -9,7 +9,7 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund
 COPY . .
-RUN npm pack --pack-destination /packed
+RUN mkdir /packed && npm pack --pack-destination /packed
 
 # Node-RED, the Modbus nodes and the packed package, without what only development needs.
 FROM ${NODE_IMAGE} AS runtime
