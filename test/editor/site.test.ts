@@ -27,14 +27,13 @@ describeWith([chromiumPart, program("kubectl")], "the editors of a running site"
         await cloud?.close();
         await edge?.close();
         await site?.stop();
-        site?.remove();
+        await site?.remove();
     });
 
     const statusOf = (editor: Editor, id: string): Promise<{ fill?: string; text?: string } | undefined> =>
         editor.evaluate(`RED.nodes.node("${id}")?.status`);
 
     async function picture(editor: Editor, name: string): Promise<void> {
-        await editor.page.mouse.move(1000, 860);
         const picture = await editor.page.screenshot();
         expect(picture.byteLength).toBeGreaterThan(20_000);
         if (pictures === undefined) return;
@@ -48,6 +47,11 @@ describeWith([chromiumPart, program("kubectl")], "the editors of a running site"
             expect((await statusOf(edge, "redge-edge-edgehub"))?.fill).toBe("green");
             expect((await statusOf(edge, "redge-edge-edged"))?.fill).toBe("green");
         });
+        await edge.evaluate(`RED.workspaces.show("redge-edge")`);
+        await cloud.evaluate(`RED.sidebar.show("kubeedge-fleet")`);
+        await eventually(async () =>
+            expect(await cloud.page.locator(".kubeedge-fleet").textContent()).toMatch(/boiler/),
+        );
         await picture(cloud, "cloud.png");
         await picture(edge, "edge.png");
         expect(cloud.complaints).toEqual([]);
@@ -62,7 +66,6 @@ describeWith([chromiumPart, program("kubectl")], "the editors of a running site"
         const overflow = `(() => { const e = $(".kubeedge-fleet")[0]; return e.scrollWidth - e.clientWidth; })()`;
         expect(await cloud.evaluate<number>(overflow)).toBeLessThanOrEqual(0);
         await cloud.evaluate(`$(".kubeedge-fleet").css("width", "")`);
-        if (pictures !== undefined) await cloud.page.screenshot({ path: join(pictures, "fleet.png") });
         expect(cloud.complaints).toEqual([]);
     });
 

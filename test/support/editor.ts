@@ -35,7 +35,7 @@ export class Editor {
     static async open(url: string, login?: { readonly user: string; readonly password: string }): Promise<Editor> {
         const executablePath = EXECUTABLES.find((path) => existsSync(path)) ?? "";
         const browser = await chromium.launch({ executablePath, args: QUIET });
-        const editor = new Editor(browser, await browser.newPage({ viewport: { width: 2000, height: 900 } }));
+        const editor = new Editor(browser, await browser.newPage({ viewport: { width: 1760, height: 800 } }));
         editor.page.setDefaultTimeout(15_000);
         await editor.page.goto(url);
         if (login !== undefined) {

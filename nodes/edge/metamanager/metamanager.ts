@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { join } from "node:path";
 import { attachComponent } from "../../shell/component-node.ts";
+import { kubeletAddress } from "../../shell/kubelet-address.ts";
 import { store } from "../../shell/parts.ts";
 import type { NodeDef, NodeRed, RedNode } from "../../shell/red.ts";
 
@@ -7,8 +9,15 @@ export default function (RED: NodeRed): void {
     function MetaManagerNode(this: RedNode, def: NodeDef): void {
         RED.nodes.createNode(this, def);
         attachComponent(RED, this, def, async (shell) => {
-            const { MetaManager, metaManagerConfig } = await import("../../../src/edge/metamanager/index.ts");
-            return new MetaManager(shell.parse(metaManagerConfig), {
+            const { metaManagerConfig } = await import("../../../src/edge/metamanager/index.ts");
+            const { metaServerConfig, ServingMetaManager } = await import("../../../src/edge/metaserver/index.ts");
+            const dataDir = shell.dataDir(shell.text("folder"));
+            const serving = {
+                folder: join(dataDir, "metaserver"),
+                kubelet: kubeletAddress(dataDir),
+                port: process.env["REDGE_METASERVER_PORT"],
+            };
+            return new ServingMetaManager(shell.parse(metaManagerConfig), shell.parse(metaServerConfig, serving), {
                 ...shell.ports,
                 store: await shell.use(store, "store"),
             });

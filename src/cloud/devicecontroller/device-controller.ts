@@ -185,6 +185,8 @@ export class DeviceController extends WireComponent<"cloudhub"> {
         nodes.on("add", checkNode);
         nodes.on("update", checkNode);
         nodes.on("delete", checkNode);
+        devices.on("add", () => this.#reportState());
+        devices.on("delete", () => this.#reportState());
         for (const informer of this.#caches.all) {
             informer.on("synced", () => this.#setTrouble(undefined));
             informer.on("trouble", (error) => this.#setTrouble(errorText(error)));
