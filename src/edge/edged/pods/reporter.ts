@@ -87,17 +87,23 @@ export class StatusReporter {
         const dropped = Object.keys(this.#confirmed).filter((key) => !(key in status));
         const patch = {
             metadata: { uid },
-            status: { ...Object.fromEntries(dropped.map((key) => [key, null])), ...status, ...ipLists(status) },
+            status: { ...Object.fromEntries(dropped.map((key) => [key, null])), ...status, ...this.#ipLists(status) },
         };
         await this.#client.request(Operation.patch, formatResource(namespace, "podpatch", name), JSON.stringify(patch));
     }
-}
 
-/** podIPs and hostIPs merge by address: say that the list is whole, or an old address stays for ever. */
-function ipLists(status: PodStatus): Record<string, unknown> {
-    const whole = { $patch: "replace" };
-    return {
-        ...(status.podIPs === undefined ? {} : { podIPs: [...status.podIPs, whole] }),
-        ...(status.hostIPs === undefined ? {} : { hostIPs: [...status.hostIPs, whole] }),
-    };
+    /**
+     * podIPs and hostIPs merge by address: say that a list is whole, or an old address stays for ever. Only where the
+     * cloud has the list already: an API server takes the directive for an element of a list that it makes anew.
+     */
+    #ipLists(status: PodStatus): Record<string, unknown> {
+        const lists: Record<string, unknown> = {};
+        for (const key of ["podIPs", "hostIPs"] as const) {
+            const known = (this.#confirmed[key] ?? this.#pod.status?.[key]) as readonly unknown[] | undefined;
+            if (status[key] !== undefined && known !== undefined && known.length > 0) {
+                lists[key] = [...status[key], { $patch: "replace" }];
+            }
+        }
+        return lists;
+    }
 }
