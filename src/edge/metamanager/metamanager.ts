@@ -6,9 +6,9 @@ import { parseResource } from "../../envelope/resource.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { below, type DocumentStore } from "../../store/store.ts";
 import type { MetaManagerConfig } from "./config.ts";
-import { asObject, compareVersions, ObjectTable } from "./object-table.ts";
+import { asObject, compareVersions, type ObjectSource, ObjectTable } from "./object-table.ts";
 import { PendingRequests } from "./pending.ts";
-import { TokenTable } from "./token-table.ts";
+import { type TokenOwner, TokenTable } from "./token-table.ts";
 
 export type MetaManagerPorts = Ports & { readonly store: DocumentStore };
 export type MetaManagerOutput = "edged" | "edgehub";
@@ -42,6 +42,16 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         this.#objects = new ObjectTable(store);
         this.#tokens = new TokenTable(store, ports.clock);
         this.#pending = new PendingRequests(ports.clock, config.remoteQueryTimeoutSeconds * 1000);
+    }
+
+    /** What this gateway knows, for reading: MetaServer offers it. */
+    get cache(): ObjectSource {
+        return this.#objects;
+    }
+
+    /** The service account of a token that the cloud issued to this gateway and that is still valid. */
+    accountOf(token: string): TokenOwner | undefined {
+        return this.#tokens.ownerOf(token);
     }
 
     async start(): Promise<void> {

@@ -9,12 +9,27 @@ const QUARANTINE = "quarantine/";
 /** Why a pushed object was or was not taken. */
 export type PutOutcome = "stored" | "unchanged" | "older";
 
+/** `current` undefined: removed; `previous` undefined: new. */
+export type ChangeListener = (
+    resource: string,
+    current: KubeObject | undefined,
+    previous: KubeObject | undefined,
+) => void;
+
+/** The objects as others may see them: read, and followed. */
+export interface ObjectSource {
+    list(type?: string): readonly { readonly resource: string; readonly object: KubeObject }[];
+    /** Called after each change, once it is on disk. Returns the function that stops. */
+    onChange(listener: ChangeListener): () => void;
+}
+
 /**
  * The objects this gateway knows, by wire resource (`<namespace>/<type>/<name>`), in memory and on disk. Disk first:
  * a change is visible only after the store has it. A record that cannot be an object is moved aside, never fatal.
  */
-export class ObjectTable {
+export class ObjectTable implements ObjectSource {
     readonly #store: DocumentStore;
+    readonly #listeners = new Set<ChangeListener>();
     readonly #objects = new Map<string, KubeObject>();
 
     constructor(store: DocumentStore) {
@@ -55,6 +70,11 @@ export class ObjectTable {
             .sort((a, b) => (a.resource < b.resource ? -1 : 1));
     }
 
+    onChange(listener: ChangeListener): () => void {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+    }
+
     /** Stores a pushed object unless the same incarnation is here in this or a newer version. */
     async put(resource: string, object: KubeObject): Promise<PutOutcome> {
         const known = this.#objects.get(resource);
@@ -72,7 +92,9 @@ export class ObjectTable {
     /** Stores without asking for versions. */
     async replace(resource: string, object: KubeObject): Promise<void> {
         await this.#store.write([{ op: "put", key: OBJECTS + resource, value: object }]);
+        const previous = this.#objects.get(resource);
         this.#objects.set(resource, object);
+        for (const listener of this.#listeners) listener(resource, object, previous);
     }
 
     /** Removes it, if it is that incarnation (no uid: whichever). Returns what was removed. */
@@ -84,6 +106,7 @@ export class ObjectTable {
         }
         await this.#store.write([{ op: "delete", key: OBJECTS + resource }]);
         this.#objects.delete(resource);
+        for (const listener of this.#listeners) listener(resource, undefined, known);
         return known;
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHash } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import type { DocumentStore, StoreOp } from "../../store/store.ts";
 
@@ -10,6 +10,12 @@ interface TokenRecord {
     readonly expiresMs: number;
     /** The whole TokenRequest as the cloud answered it. */
     readonly answer: unknown;
+}
+
+export interface TokenOwner {
+    readonly namespace: string;
+    /** Of the service account. */
+    readonly name: string;
 }
 
 /**
@@ -46,6 +52,18 @@ export class TokenTable {
         return due && !offline ? undefined : record.answer;
     }
 
+    /** Whose token this is: one that was issued here and has not expired. */
+    ownerOf(token: string): TokenOwner | undefined {
+        const nowMs = this.#clock.nowMs();
+        for (const [key, record] of this.#tokens) {
+            const kept = (record.answer as { status?: { token?: unknown } } | null)?.status?.token;
+            if (typeof kept !== "string" || nowMs >= record.expiresMs || !sameText(kept, token)) continue;
+            const [namespace, , name] = key.split("/");
+            if (namespace !== undefined && name !== undefined) return { namespace, name };
+        }
+        return undefined;
+    }
+
     async put(resource: string, request: unknown, answer: unknown): Promise<void> {
         const status = (answer as { status?: { token?: unknown; expirationTimestamp?: unknown } } | null)?.status;
         if (typeof status?.token !== "string" || status.token === "") return;
@@ -62,4 +80,9 @@ export class TokenTable {
 function keyOf(resource: string, request: unknown): string {
     const spec = (request as { spec?: unknown } | null)?.spec ?? {};
     return `${resource}/${createHash("sha256").update(JSON.stringify(spec)).digest("hex").slice(0, 24)}`;
+}
+
+function sameText(a: string, b: string): boolean {
+    const [left, right] = [Buffer.from(a), Buffer.from(b)];
+    return left.length === right.length && timingSafeEqual(left, right);
 }

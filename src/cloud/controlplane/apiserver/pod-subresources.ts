@@ -7,6 +7,7 @@ import { asKubeObject, mediaTypeOf, parseText, readBody } from "../../../kube/re
 import { writeOptions } from "../../../kube/rest/context.ts";
 import { readDeleteRequest } from "../../../kube/rest/deletion.ts";
 import type { ObjectService } from "../../../kube/rest/objects.ts";
+import { containerFor } from "../../../kube/rest/pod-containers.ts";
 import type { ResourceRequest } from "../../../kube/rest/resource-handler.ts";
 import { sendValue } from "../../../kube/rest/respond.ts";
 import { badRequest, conflict, methodNotAllowed, notFound } from "../../../kube/rest/status.ts";
@@ -72,25 +73,6 @@ export async function evictPod(
     const request = readDeleteRequest(eviction["deleteOptions"], context.query);
     await objects.delete(resource, path.namespace, path.name ?? "", request, writeOptions(context));
     sendValue(context.response, 201, SUCCESS);
-}
-
-const containersOf = (pod: KubeObject): string[] =>
-    ["containers", "initContainers", "ephemeralContainers"].flatMap((list) =>
-        asRecords(asRecord(pod["spec"])[list]).map((container) => String(container["name"])),
-    );
-
-/** The container a request is about; the only one when it names none. @throws 400, 404 */
-export function containerFor(pod: KubeObject, wanted: string | null): string {
-    const all = containersOf(pod);
-    const { name } = pod.metadata;
-    if (wanted !== null && wanted !== "") {
-        if (!all.includes(wanted)) throw badRequest(`container ${wanted} is not valid for pod ${name}`);
-        return wanted;
-    }
-    const main = asRecords(asRecord(pod["spec"])["containers"]).map((container) => String(container["name"]));
-    const [only] = main;
-    if (only !== undefined && main.length === 1) return only;
-    throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${all.join(" ")}]`);
 }
 
 /** GET pods/<name>/log */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { asRecord, asText, isRecord, type JsonRecord } from "../../../core/json.ts";
+import type { Applier } from "../../../kube/apply/applier.ts";
 import { builtinSchema } from "../../../kube/openapi/builtin.ts";
 import { asKubeObject, mediaTypeOf, parseText, readBody } from "../../../kube/rest/body.ts";
-import type { Applier } from "../../../kube/apply/applier.ts";
 import { writeOptions } from "../../../kube/rest/context.ts";
 import type { ObjectService } from "../../../kube/rest/objects.ts";
 import { patchObject } from "../../../kube/rest/patching.ts";

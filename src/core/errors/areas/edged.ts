@@ -102,4 +102,9 @@ export const edgedErrors = {
         cause: "Something the volume refers to is missing or cannot be written.",
         remedy: "Create what is missing; the pod starts by itself afterwards.",
     },
+    REDGE_METASERVER_PORT: {
+        message: "MetaServer cannot listen on {host}:{port}: {reason}",
+        cause: "Another program, perhaps another gateway on this machine, has the port.",
+        remedy: "Stop the other program or choose another port for MetaServer. Workloads are not affected.",
+    },
 } as const;
