@@ -2,6 +2,7 @@
 import type { KubeClient } from "../../kube/client/client.ts";
 import { isNotFound } from "../../kube/client/status-error.ts";
 import { Kinds, type KubeObject, type ResourceType } from "../../kube/types.ts";
+import { ClusterRoleBindingType, ClusterRoleType, defaultRoleBindings, defaultRoles } from "./default-roles.ts";
 
 const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease", "kubeedge"];
 const RUNTIME_CLASSES = ["node-red", "node-red-isolated"];
@@ -36,6 +37,8 @@ export async function installObjects(client: KubeClient, { caPem, definitions }:
         },
         spec: { clusterIP: SERVICE_ADDRESS, ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: 6443 }] },
     });
+    for (const role of defaultRoles) await ensure(client, ClusterRoleType, role);
+    for (const binding of defaultRoleBindings) await ensure(client, ClusterRoleBindingType, binding);
     const authentication = { name: "extension-apiserver-authentication", namespace: "kube-system" };
     const data = { "client-ca-file": caPem };
     await ensure(client, Kinds.configMap, { apiVersion: "v1", kind: "ConfigMap", metadata: authentication, data });
