@@ -2,8 +2,8 @@
 import { X509Certificate } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
+import type { Ports } from "../../core/component.ts";
 import { errorText } from "../../core/errors/redge-error.ts";
-import type { Logger } from "../../core/log.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { Kinds } from "../../kube/types.ts";
 import { readCertificate } from "../../link/identity/x509.ts";
@@ -21,12 +21,12 @@ const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
  */
 export class Callers {
     readonly #cluster: KubeClient;
-    readonly #log: Logger;
+    readonly #ports: Pick<Ports, "clock" | "log">;
     #authorities: readonly X509Certificate[] = [];
 
-    constructor(cluster: KubeClient, log: Logger) {
+    constructor(cluster: KubeClient, ports: Pick<Ports, "clock" | "log">) {
         this.#cluster = cluster;
-        this.#log = log;
+        this.#ports = ports;
     }
 
     /** Reads the CA anew: it may rotate. Keeps what is known when the cluster does not answer. */
@@ -37,7 +37,7 @@ export class Callers {
             // Once known it stays known: a ConfigMap that is gone must not open the door.
             if (blocks.length > 0) this.#authorities = blocks.map((block) => new X509Certificate(block));
         } catch (error) {
-            this.#log.debug("the CA of the API server is not known yet", { reason: errorText(error) });
+            this.#ports.log.debug("the CA of the API server is not known yet", { reason: errorText(error) });
         }
     }
 
@@ -55,7 +55,7 @@ export class Callers {
     }
 
     #isTrusted(certificate: X509Certificate): boolean {
-        const now = Date.now();
+        const now = this.#ports.clock.nowMs();
         const isValid = Date.parse(certificate.validFrom) <= now && now <= Date.parse(certificate.validTo);
         const isSigned = this.#authorities.some(
             (ca) => certificate.checkIssued(ca) && certificate.verify(ca.publicKey),

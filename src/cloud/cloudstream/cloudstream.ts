@@ -37,7 +37,7 @@ export class CloudStream extends Emitter<{ state: [state: ComponentState] }> imp
         super();
         this.#config = config;
         this.#ports = ports;
-        this.#callers = new Callers(ports.cluster, ports.log);
+        this.#callers = new Callers(ports.cluster, ports);
         this.#tunnels = new TunnelServer(config, ports, () => this.#report());
         this.#streams = new StreamServer(config, ports, ports.cluster, this.#tunnels, this.#callers);
     }
