@@ -4,12 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestPki } from "../../test/support/link/test-pki.ts";
+import type { ApiKind } from "./cluster.ts";
 import type { Job } from "./server-jobs.ts";
 
 export interface ServerOptions {
     readonly authorization?: "node" | "kubeedge";
     /** CloudHub alone, without controllers. */
     readonly bare?: boolean;
+    readonly api?: ApiKind;
 }
 
 /** The serving process: started, asked, killed, started again on the same port. */
@@ -32,7 +34,14 @@ export class ServerProcess {
 
     async start(): Promise<void> {
         const path = join(this.#folder, "options.json");
-        const options = { authorization: "node", bare: false, ...this.#options, port: this.port, tls: this.#tls };
+        const options = {
+            authorization: "node",
+            bare: false,
+            api: "memory",
+            ...this.#options,
+            port: this.port,
+            tls: this.#tls,
+        };
         writeFileSync(path, JSON.stringify(options), { mode: 0o600 });
         const child = fork(process.argv[1] ?? "", ["--serve", path], { execArgv: ["--expose-gc"] });
         this.#child = child;

@@ -11,12 +11,17 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
     register: () => register(2_000),
     comeback: () => comeback(5_000),
     updates: async () => {
-        await updates(1, 1_000);
-        await updates(100, 20);
-        await updates(1_000, 3);
+        await updates(1, 1_000, "embedded");
+        await updates(1, 1_000, "memory");
+        await updates(100, 20, "memory");
+        await updates(1_000, 3, "memory");
     },
-    devices: () => devices(1_000),
-    reports,
+    one: () => updates(1, 1_000, "embedded"),
+    devices: () => devices(1_000, "embedded"),
+    reports: async () => {
+        await reports("embedded");
+        await reports("memory");
+    },
     outage,
     names: () => names(20_000),
 };

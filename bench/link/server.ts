@@ -14,18 +14,19 @@ import {
 import { parseConfig } from "../../src/core/config.ts";
 import type { CloudIdentity, TlsMaterial } from "../../src/link/identity/ports.ts";
 import { testPorts } from "../../test/support/link/ends.ts";
-import { openCluster } from "./cluster.ts";
+import { type ApiKind, openCluster } from "./cluster.ts";
 import { type Job, runJob } from "./server-jobs.ts";
 
 /** The cloud side of the bench, a process of its own: CloudHub, both controllers, and an API server. */
 export async function serve(optionsPath: string): Promise<void> {
-    const { port, tls, authorization, bare } = JSON.parse(readFileSync(optionsPath, "utf8")) as {
+    const { port, tls, authorization, bare, api } = JSON.parse(readFileSync(optionsPath, "utf8")) as {
         port: number;
         tls: TlsMaterial;
         authorization: "node" | "kubeedge";
         bare: boolean;
+        api: ApiKind;
     };
-    const { cluster, what } = await openCluster();
+    const { cluster, what } = await openCluster(api);
     const identity: CloudIdentity = {
         caDer: Buffer.alloc(0),
         caPem: tls.caPem,

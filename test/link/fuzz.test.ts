@@ -181,7 +181,11 @@ describe("whatever arrives", { timeout: 600_000 }, () => {
         });
         await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
         const edge = makeEdgeHub(pki.edgeIdentity("edge-1"), (server.address() as AddressInfo).port);
-        const tap = new Tap(edge);
+        const lastSeen = new Promise<void>((resolve) => {
+            edge.on("output", (_output, { header }) => {
+                if (header.msg_id === "last") resolve();
+            });
+        });
         await edge.start();
         const socket = await joined;
         for (const text of texts) socket.send(text);
@@ -193,7 +197,7 @@ describe("whatever arrives", { timeout: 600_000 }, () => {
             content: null,
         };
         socket.send(JSON.stringify(last));
-        await tap.output("resources", "update", "default/pod/last");
+        await lastSeen;
         await edge.stop();
         await new Promise((resolve) => {
             server.close(resolve);

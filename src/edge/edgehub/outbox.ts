@@ -50,8 +50,9 @@ interface Entry {
 const ITEM = "item/";
 const STORE_ID = "store-id";
 const DROPS = "drops";
-/** Key of the newest message that was ever sent, written along with the next one that comes in. */
+/** Key of the newest message that was ever sent, or ANY while the link is up: then any of them may have been. */
 const TRIED = "tried";
+const ANY = "~";
 /** Contents kept in memory; what is beyond is read back when its turn comes. */
 const CACHE_BYTES = 4 * 1024 * 1024;
 
@@ -89,10 +90,11 @@ export class Outbox {
         const id = await this.#store.get<string>(STORE_ID);
         this.#storeId = id ?? randomUUID();
         if (id === undefined) await this.#store.write([{ op: "put", key: STORE_ID, value: this.#storeId }]);
-        this.#triedKey = (await this.#store.get<string>(TRIED)) ?? "";
+        const tried = (await this.#store.get<string>(TRIED)) ?? "";
         for (const { key, value } of await this.#store.scan<Stored>(ITEM)) {
             const entry = this.#insert(key, value.kind, value.envelope, value.atMs);
-            entry.tried = key <= this.#triedKey;
+            entry.tried = key <= tried;
+            if (entry.tried) this.#triedKey = key;
             this.#sequence = Number(key.slice(ITEM.length));
         }
     }
@@ -182,6 +184,16 @@ export class Outbox {
         return true;
     }
 
+    /** Notes that sending begins; nothing may be sent before it resolves. */
+    async linkUp(): Promise<void> {
+        await this.#write([{ op: "put", key: TRIED, value: ANY }]);
+    }
+
+    /** Notes how far sending came. Should it fail, the more careful note of `linkUp` stands. */
+    async linkDown(): Promise<void> {
+        await this.#write([{ op: "put", key: TRIED, value: this.#triedKey }]);
+    }
+
     /** The connection is gone: everything that was not settled is sent again, in order. */
     rewind(): void {
         this.#sent.clear();
@@ -230,11 +242,7 @@ export class Outbox {
         entry.writing += 1;
         const { kind, atMs } = entry;
         try {
-            await this.#write([
-                { op: "put", key: entry.key, value: { kind, atMs, envelope } },
-                this.#markTried(),
-                ...also,
-            ]);
+            await this.#write([{ op: "put", key: entry.key, value: { kind, atMs, envelope } }, ...also]);
         } finally {
             entry.writing -= 1;
         }
@@ -268,10 +276,6 @@ export class Outbox {
         const late = [...this.#toDelete];
         await this.#store.write([...late.map((key) => ({ op: "delete" as const, key })), ...ops]);
         for (const key of late) this.#toDelete.delete(key);
-    }
-
-    #markTried(): StoreOp {
-        return { op: "put", key: TRIED, value: this.#triedKey };
     }
 
     /** From now on the entry takes no more values. */

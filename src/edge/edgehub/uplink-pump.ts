@@ -25,6 +25,8 @@ export class UplinkPump {
     readonly #ports: Ports;
     readonly #sent = new Map<string, Sent>();
     #link: Link | undefined;
+    /** The link that is up, from before its note is on disk. */
+    #coming: Link | undefined;
     #pumping = false;
     #again = false;
     #repeat: Timer | undefined;
@@ -37,11 +39,17 @@ export class UplinkPump {
     linkUp(link: Link): void {
         this.#sent.clear();
         this.#outbox.rewind();
-        this.#link = link;
-        this.run();
+        this.#coming = link;
+        void this.#note(this.#outbox.linkUp()).then(() => {
+            if (this.#coming !== link) return;
+            this.#link = link;
+            this.run();
+        });
     }
 
     linkDown(): void {
+        this.#coming = undefined;
+        if (this.#link !== undefined) void this.#note(this.#outbox.linkDown());
         this.#link = undefined;
         this.#sent.clear();
         this.#repeat?.cancel();
@@ -73,6 +81,15 @@ export class UplinkPump {
                 this.#pumping = false;
                 if (this.#again) this.run();
             });
+    }
+
+    /** A full disk keeps the note, not the messages, back. */
+    async #note(written: Promise<void>): Promise<void> {
+        try {
+            await written;
+        } catch (thrown) {
+            this.#ports.log.debug("how far sending came is not on disk", { reason: errorText(thrown) });
+        }
     }
 
     async #pump(): Promise<void> {

@@ -71,7 +71,8 @@ async function compare(world: World, ends: Ends): Promise<readonly string[]> {
     const wanted = world.wanted();
     for (const [resource, version] of wanted) {
         if (kept.get(resource) !== version) {
-            findings.push(`${resource}: the edge has ${kept.get(resource)}, the API ${version}`);
+            const record = world.recorded(version.split(" ")[0] ?? "");
+            findings.push(`${resource}: the edge has ${kept.get(resource)}, the API ${version}, on record ${record}`);
         }
     }
     for (const resource of kept.keys()) if (!wanted.has(resource)) findings.push(`${resource}: gone, but at the edge`);

@@ -91,6 +91,13 @@ export class World {
         return wanted;
     }
 
+    /** The version that ObjectSync says the node acknowledged. */
+    recorded(uid: string): string {
+        const all = [...this.cluster.all(Kinds.objectSync), ...this.cluster.all(Kinds.clusterObjectSync)];
+        const record = all.find(({ metadata }) => metadata.name === `${NODE}.${uid}`);
+        return JSON.stringify(record?.["status"] ?? record?.metadata ?? "nothing");
+    }
+
     /** Reported values in the API, by device. */
     reported(): Map<string, string> {
         return new Map(
