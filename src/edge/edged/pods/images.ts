@@ -34,6 +34,7 @@ export class ImageKeeper {
         lookup: (type: string, namespace: string | undefined, name: string) => Promise<KubeObject>,
     ): Promise<ImageAnswer> {
         const image = container.image ?? "";
+        if (!runtime.hasImages) return { imageId: image, pulled: false };
         const policy =
             container.imagePullPolicy ??
             (/[:@][^/]+$/.test(image) && !image.endsWith(":latest") ? "IfNotPresent" : "Always");

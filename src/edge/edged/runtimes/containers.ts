@@ -38,14 +38,7 @@ async function open(options: ContainerRuntimeOptions, ports: Ports): Promise<rea
     const given = options.socket?.replace(/^unix:\/\//, "");
     const docker = DOCKER_SOCKETS.find((path) => existsSync(path));
     const cri = CRI_SOCKETS.find((path) => existsSync(path));
-    const engine =
-        options.engine !== "auto"
-            ? options.engine
-            : docker !== undefined
-              ? "docker"
-              : cri === undefined
-                ? "none"
-                : "cri";
+    const engine = options.engine === "auto" ? engineAt(given, docker, cri) : options.engine;
     if (engine === "none") return [];
     const owner = await ownerOf(options.store);
     if (engine === "cri") {
@@ -55,6 +48,17 @@ async function open(options: ContainerRuntimeOptions, ports: Ports): Promise<rea
     }
     const { DockerRuntime } = await import("./docker/docker-runtime.ts");
     return [new DockerRuntime({ ...ports, socket: given || docker || DOCKER_SOCKETS[0] || "", owner })];
+}
+
+/** What "auto" means: the engine of a given socket by its name, else the first one whose socket is there. */
+function engineAt(
+    given: string | undefined,
+    docker: string | undefined,
+    cri: string | undefined,
+): "docker" | "cri" | "none" {
+    if (given) return /containerd|crio/.test(given) ? "cri" : "docker";
+    if (docker !== undefined) return "docker";
+    return cri === undefined ? "none" : "cri";
 }
 
 /** Made once, kept with the rest of the gateway's state. */

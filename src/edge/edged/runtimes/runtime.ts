@@ -166,6 +166,8 @@ export interface RuntimeInfo {
 export interface PodRuntime {
     /** Scheme of container ids: docker, containerd, flow. */
     readonly name: string;
+    /** False where an image is a name only and nothing is pulled. */
+    readonly hasImages: boolean;
     /** True when RuntimeClass handlers of this name run here; "" is the default handler. */
     serves(handler: string): boolean;
     start(): Promise<void>;

@@ -47,6 +47,7 @@ const KEPT_DEAD = 1;
 /** Runs pods on a CRI engine (runtime.v1: containerd 1.6 and newer, CRI-O). State lives in the engine. */
 export class CriRuntime implements PodRuntime {
     readonly name = "containerd";
+    readonly hasImages = true;
     readonly #ports: CriRuntimePorts;
     readonly #client: CriClient;
     readonly #listeners = new Set<(podUid: string | undefined) => void>();

@@ -43,6 +43,7 @@ const KEPT_DEAD = 1;
 /** Runs pods on Docker Engine (API 1.41 and newer). State lives in the engine: labels make it ours again after any restart. */
 export class DockerRuntime implements PodRuntime {
     readonly name = "docker";
+    readonly hasImages = true;
     readonly #ports: DockerRuntimePorts;
     readonly #connection: DockerConnection;
     readonly #listeners = new Set<(podUid: string | undefined) => void>();

@@ -48,6 +48,7 @@ interface Live {
 /** Runs pods whose containers are Node-RED flows, on one flow host. Needs no container engine. */
 export class FlowRuntime implements PodRuntime {
     readonly name = "flow";
+    readonly hasImages = false;
     readonly #ports: FlowRuntimePorts;
     readonly #records: FlowRecords;
     readonly #live = new Map<string, Live>();
