@@ -9,6 +9,7 @@ RED.nodes.registerType("kubeedge-container-runtime", {
         engine: { value: "", validate: oneOf("auto", "docker", "cri", "none") },
         store: { value: "", type: "kubeedge-store", required: true },
         socket: { value: "" },
+        folder: { value: "" },
     },
     label() {
         return this.name || String(this.engine || "auto");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { join } from "node:path";
 import type { PodRuntime } from "../../../src/edge/edged/index.ts";
 import { attachPart } from "../../shell/config-node.ts";
 import { store } from "../../shell/parts.ts";
@@ -10,8 +11,9 @@ export default function (RED: NodeRed): void {
         RED.nodes.createNode(this, def);
         attachPart<readonly PodRuntime[]>(RED, this, def, async (shell) => {
             const { openContainerRuntimes } = await import("../../../src/edge/edged/runtimes/containers.ts");
-            const config = shell.parse<ContainerRuntimeNodeConfig>(containerRuntimeNodeConfig);
-            const options = { ...config, store: await shell.use(store, "store") };
+            const { engine, socket, folder } = shell.parse<ContainerRuntimeNodeConfig>(containerRuntimeNodeConfig);
+            const logDir = join(shell.dataDir(folder), "edged", "logs");
+            const options = { engine, socket, logDir, store: await shell.use(store, "store") };
             const { runtimes, close } = await openContainerRuntimes(options, shell.ports);
             return { value: runtimes, close };
         });

@@ -5,6 +5,8 @@ export interface ContainerRuntimeNodeConfig {
     readonly engine: "auto" | "docker" | "cri" | "none";
     /** Absent: where the engine usually listens. */
     readonly socket?: string;
+    /** For container logs. Absent: `redge` in Node-RED's user directory. */
+    readonly folder?: string;
 }
 
 export const containerRuntimeNodeConfig = {
@@ -12,5 +14,6 @@ export const containerRuntimeNodeConfig = {
     properties: {
         engine: { type: "string", enum: ["auto", "docker", "cri", "none"], default: "auto" },
         socket: { type: "string" },
+        folder: { type: "string" },
     },
 } as const satisfies ConfigSchema;
