@@ -61,7 +61,7 @@ export class TunnelServer {
     }
 
     async stop(): Promise<void> {
-        for (const { tunnel } of [...this.#sessions.values()]) tunnel.close("CloudStream is stopping");
+        for (const { tunnel } of [...this.#sessions.values()]) tunnel.closeWith("CloudStream is stopping");
         await shut(this.#server);
     }
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash, X509Certificate } from "node:crypto";
-import { isIP } from "node:net";
-import type { Timer } from "../../core/clock.ts";
 import type { Component, Ports } from "../../core/component.ts";
 import type { ConfigSchema } from "../../core/config.ts";
 import { Emitter } from "../../core/emitter.ts";
@@ -10,8 +8,9 @@ import type { KubeClient } from "../../kube/client/client.ts";
 import { type AuthorityStorage, folderStorage, secretStorage } from "./authority-storage.ts";
 import { CertificateAuthority } from "./certificate-authority.ts";
 import { KUBEEDGE_NAMESPACE, makeToken, readToken } from "./join-token.ts";
-import { type KeyPair, keyDer, keyPem, newKey, readPair } from "./key-pair.ts";
+import { keyPem } from "./key-pair.ts";
 import type { CertificateRequest, CloudIdentity, JoinTokenRequest, TlsMaterial } from "./ports.ts";
+import { ServerCertificate } from "./server-certificate.ts";
 import { TokenRecords } from "./token-records.ts";
 import { type ParsedCsr, parseCsr, readCertificate, toPem } from "./x509.ts";
 
@@ -43,28 +42,21 @@ export const cloudAuthorityConfig = {
 } as const satisfies ConfigSchema;
 
 const DAY_MS = 86_400_000;
-/** The server certificate is replaced when this part of its life is over. */
-const RENEW_AT = 0.8;
-/** How often the storage is looked at: another replica may have renewed. Timers cannot wait for months anyway. */
-const CHECK_EVERY_MS = 3_600_000;
 const NODE_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 
 /** The cloud's certificate authority (wire protocol, section 4). Several replicas may share one storage. */
-export class CloudAuthority extends Emitter<{ renewed: [] }> implements CloudIdentity, Component {
+export class CloudAuthority implements CloudIdentity, Component {
     readonly #config: CloudAuthorityConfig;
     readonly #ports: Ports;
     readonly #storage: AuthorityStorage;
     readonly #tokens: TokenRecords;
     #authority: CertificateAuthority | undefined;
-    #server: KeyPair | undefined;
-    #checking: Promise<void> | undefined;
-    #timer: Timer | undefined;
-    #stopped = false;
+    #server: ServerCertificate | undefined;
+    readonly #renewals = new Emitter<{ renewed: [] }>();
 
     /** @param ports `cluster` is needed for storage "secret" */
     constructor(config: CloudAuthorityConfig, ports: Ports & { readonly cluster?: KubeClient | undefined }) {
-        super();
         this.#config = config;
         this.#ports = ports;
         this.#storage = storageOf(config, ports.cluster);
@@ -73,16 +65,19 @@ export class CloudAuthority extends Emitter<{ renewed: [] }> implements CloudIde
 
     /** @throws REDGE_CONFIG_INVALID, REDGE_IDENTITY_STORAGE, REDGE_IDENTITY_MATERIAL */
     async start(): Promise<void> {
-        this.#config.hosts.forEach(canonicalHost);
-        this.#authority = await CertificateAuthority.load(this.#storage, this.#ports.clock);
-        await this.#check();
-        this.#watch();
+        const authority = await CertificateAuthority.load(this.#storage, this.#ports.clock);
+        const { hosts, serverCertificateDays } = this.#config;
+        const init = { authority, storage: this.#storage, hosts, lifetimeMs: serverCertificateDays * DAY_MS };
+        const server = new ServerCertificate(init, this.#ports);
+        server.on("renewed", () => this.#renewals.emit("renewed"));
+        await server.start();
+        this.#authority = authority;
+        this.#server = server;
     }
 
     async stop(): Promise<void> {
-        this.#stopped = true;
-        this.#timer?.cancel();
-        this.clear();
+        this.#server?.stop();
+        this.#renewals.clear();
     }
 
     get caDer(): Buffer {
@@ -94,8 +89,7 @@ export class CloudAuthority extends Emitter<{ renewed: [] }> implements CloudIde
     }
 
     async serverTls(): Promise<TlsMaterial> {
-        if (this.#server === undefined || this.#isDue(this.#server.certificate)) await this.#check();
-        const { certificate, key } = this.#server ?? this.#notStarted();
+        const { certificate, key } = await (this.#server ?? this.#notStarted()).current();
         return { certPem: toPem("CERTIFICATE", certificate.raw), keyPem: keyPem(key), caPem: this.caPem };
     }
 
@@ -127,7 +121,7 @@ export class CloudAuthority extends Emitter<{ renewed: [] }> implements CloudIde
     }
 
     onRenewed(listener: () => void): () => void {
-        return this.on("renewed", listener);
+        return this.#renewals.on("renewed", listener);
     }
 
     #sign(nodeName: string, csr: ParsedCsr, proof: string): Buffer {
@@ -163,80 +157,6 @@ export class CloudAuthority extends Emitter<{ renewed: [] }> implements CloudIde
             throw refuse("it belongs to another name");
     }
 
-    /** One look at a time; renews the server certificate when it is due, or takes over what another replica made. */
-    #check(): Promise<void> {
-        this.#checking ??= this.#refreshServer().finally(() => {
-            this.#checking = undefined;
-        });
-        return this.#checking;
-    }
-
-    async #refreshServer(): Promise<void> {
-        for (;;) {
-            const stored = await this.#storage.read("server");
-            const kept = this.#readServer(stored?.fields["certificate"], stored?.fields["key"]);
-            if (kept !== undefined && !this.#isDue(kept.certificate)) {
-                this.#adopt(kept);
-                return;
-            }
-            const { key, spkiDer } = newKey();
-            const certificate = this.#loaded().issue({
-                subject: [
-                    ["O", "KubeEdge"],
-                    ["CN", "KubeEdge"],
-                ],
-                spkiDer,
-                lifetimeMs: this.#config.serverCertificateDays * DAY_MS,
-                usages: ["serverAuth"],
-                hosts: [...new Set([...this.#config.hosts, ...hostsOf(kept?.certificate)])],
-            });
-            if (await this.#storage.write("server", { certificate, key: keyDer(key) }, stored?.version)) {
-                this.#adopt({ certificate: new X509Certificate(certificate), key });
-                return;
-            }
-        }
-    }
-
-    #readServer(certificate: Buffer | undefined, key: Buffer | undefined): KeyPair | undefined {
-        if (certificate === undefined || key === undefined) return undefined;
-        try {
-            const pair = readPair(certificate, key, "server certificate", this.#storage.where);
-            return pair.certificate.checkIssued(this.#loaded().certificate) ? pair : undefined;
-        } catch (error) {
-            // Unlike the CA it can be made again at any time, nobody has to be told of the new one.
-            this.#ports.log.warn("the server certificate is made anew", { reason: errorText(error) });
-            return undefined;
-        }
-    }
-
-    #adopt(pair: KeyPair): void {
-        const before = this.#server?.certificate.fingerprint256;
-        this.#server = pair;
-        if (before !== undefined && before !== pair.certificate.fingerprint256) this.emit("renewed");
-    }
-
-    #isDue(certificate: X509Certificate): boolean {
-        const fromMs = Date.parse(certificate.validFrom);
-        const toMs = Date.parse(certificate.validTo);
-        const known = new Set(hostsOf(certificate));
-        const isShort = this.#config.hosts.some((host) => !known.has(canonicalHost(host)));
-        return isShort || this.#ports.clock.nowMs() >= fromMs + (toMs - fromMs) * RENEW_AT;
-    }
-
-    #watch(): void {
-        const lifetimeMs = this.#config.serverCertificateDays * DAY_MS;
-        const everyMs = Math.min(CHECK_EVERY_MS, lifetimeMs * (1 - RENEW_AT) * 0.5);
-        this.#timer = this.#ports.clock.after(everyMs, () => {
-            this.#check()
-                .catch((error: unknown) =>
-                    this.#ports.log.warn("the server certificate could not be checked", { reason: errorText(error) }),
-                )
-                .finally(() => {
-                    if (!this.#stopped) this.#watch();
-                });
-        });
-    }
-
     #loaded(): CertificateAuthority {
         return this.#authority ?? this.#notStarted();
     }
@@ -269,19 +189,4 @@ function readNodeCsr({ nodeName, csrDer }: CertificateRequest): ParsedCsr {
     if (csr.organizations.length !== 1 || csr.organizations[0] !== "system:nodes")
         throw refuse("its organization is not system:nodes");
     return csr;
-}
-
-/** Names and addresses a certificate is valid for, in canonical spelling. */
-function hostsOf(certificate: X509Certificate | undefined): string[] {
-    const names = certificate?.subjectAltName?.split(", ") ?? [];
-    return names.map((name) => canonicalHost(name.slice(name.indexOf(":") + 1)));
-}
-
-function canonicalHost(host: string): string {
-    if (isIP(host) === 6) return new URL(`http://[${host}]`).hostname.slice(1, -1);
-    if (isIP(host) === 4 || /^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/i.test(host)) return host.toLowerCase();
-    throw new RedgeError("REDGE_CONFIG_INVALID", {
-        field: "hosts",
-        reason: `names "${host}", no host name or address`,
-    });
 }
