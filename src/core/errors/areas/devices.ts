@@ -42,6 +42,11 @@ export const deviceErrors = {
         cause: "The external broker is down or refuses this client, and too many messages are waiting already.",
         remedy: "Check the broker's address, user and certificates; the connection is retried by itself.",
     },
+    REDGE_BLE_LIBRARY: {
+        message: "Bluetooth needs the package @jellybrick/dbus-next",
+        cause: "It is optional and was left out when Redge was installed.",
+        remedy: "Install it in the user directory and restart Node-RED, or remove the Bluetooth mapper node.",
+    },
     REDGE_DMI_LISTEN: {
         message: "The Device Mapper Interface cannot listen at {path}: {reason}",
         cause: "The folder cannot be written, or another EdgeCore or gateway already serves that socket.",
