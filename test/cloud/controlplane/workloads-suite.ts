@@ -230,6 +230,24 @@ export function workloadSuite(start: () => Promise<Site>): void {
         await reach(() => images(namespace), ["web:1", "web:2"]);
     });
 
+    it("keeps the names of a StatefulSet's pods, updates them from the last and undoes", async () => {
+        const namespace = await freshNamespace();
+        await kubectl.apply({
+            apiVersion: "apps/v1",
+            kind: "StatefulSet",
+            metadata: { name: "db", namespace },
+            spec: { replicas: 2, serviceName: "db", selector, template: template("web:1") },
+        });
+        await kubectl.run("-n", namespace, "rollout", "status", "statefulset/db", "--timeout=20s");
+        await kubectl.run("-n", namespace, "set", "image", "statefulset/db", "web=web:2");
+        await kubectl.run("-n", namespace, "rollout", "status", "statefulset/db", "--timeout=20s");
+        expect((await pods(namespace)).map(({ metadata }) => metadata.name)).toEqual(["db-0", "db-1"]);
+        await reach(() => images(namespace), ["web:2", "web:2"]);
+        await kubectl.run("-n", namespace, "rollout", "undo", "statefulset/db");
+        await kubectl.run("-n", namespace, "rollout", "status", "statefulset/db", "--timeout=20s");
+        await reach(() => images(namespace), ["web:1", "web:1"]);
+    });
+
     it("says why a pod fits nowhere, and places it once it does", async () => {
         const namespace = await freshNamespace();
         const refused = async (name: string): Promise<string> => {

@@ -14,6 +14,7 @@ import { NamespaceDefaultsController } from "./namespace-defaults-controller.ts"
 import { NodeLifecycleController } from "./nodelifecycle/node-lifecycle-controller.ts";
 import { PodGarbageController } from "./podgc-controller.ts";
 import { ReplicaSetController } from "./replicaset/replicaset-controller.ts";
+import { StatefulSetController } from "./statefulset/statefulset-controller.ts";
 
 export type { ControlPorts } from "./lib/caches.ts";
 
@@ -38,6 +39,7 @@ export class ControlPlaneControllers implements Component {
             DeploymentController,
             ReplicaSetController,
             DaemonSetController,
+            StatefulSetController,
             JobController,
             EndpointsController,
             NodeLifecycleController,

@@ -6,6 +6,14 @@ const apps = { group: "apps", version: "v1", namespaced: true } as const;
 /** Resources beside `Kinds` that the controllers work with. */
 export const ControllerKinds = {
     controllerRevision: { ...apps, kind: "ControllerRevision", plural: "controllerrevisions" },
+    statefulSet: { ...apps, kind: "StatefulSet", plural: "statefulsets" },
+    persistentVolumeClaim: {
+        group: "",
+        version: "v1",
+        kind: "PersistentVolumeClaim",
+        plural: "persistentvolumeclaims",
+        namespaced: true,
+    },
     job: { group: "batch", version: "v1", kind: "Job", plural: "jobs", namespaced: true },
 } as const satisfies Record<string, ResourceType>;
 
@@ -21,6 +29,8 @@ export const collectedKinds: readonly ResourceType[] = [
     Kinds.deployment,
     Kinds.replicaSet,
     Kinds.daemonSet,
+    ControllerKinds.statefulSet,
+    ControllerKinds.persistentVolumeClaim,
     ControllerKinds.controllerRevision,
     ControllerKinds.job,
 ];

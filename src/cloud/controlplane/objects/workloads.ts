@@ -82,6 +82,28 @@ export interface DaemonSetStatus {
     [field: string]: unknown;
 }
 
+export interface StatefulSet extends KubeObject {
+    spec: {
+        replicas?: number;
+        selector: unknown;
+        serviceName?: string;
+        template: PodTemplate;
+        podManagementPolicy?: string;
+        updateStrategy?: { type?: string; rollingUpdate?: { partition?: number } | null };
+        volumeClaimTemplates?: KubeObject[];
+        ordinals?: { start?: number };
+        minReadySeconds?: number;
+        revisionHistoryLimit?: number;
+        [field: string]: unknown;
+    };
+    status?: {
+        currentRevision?: string;
+        updateRevision?: string;
+        collisionCount?: number;
+        [field: string]: unknown;
+    };
+}
+
 export interface ControllerRevision extends KubeObject {
     data?: unknown;
     revision: number;

@@ -355,3 +355,80 @@ describe("JobController", () => {
         expect(await harness.pods()).toHaveLength(1);
     });
 });
+
+describe("StatefulSetController", () => {
+    const names = async (): Promise<string[]> => (await harness.pods()).map(({ metadata }) => metadata.name).sort();
+    const type = ControllerKinds.statefulSet;
+    const put = (spec: Record<string, unknown> = {}): Promise<KubeObject> =>
+        harness.put(type, {
+            metadata: { name: "db" },
+            spec: { replicas: 3, serviceName: "db", selector, template: template(), ...spec },
+        });
+
+    it("makes its pods one after the other, each once the one before is ready, and takes the last away first", async () => {
+        await put();
+        expect(await names()).toEqual(["db-0"]);
+        await harness.kubelets((pod) => pod.metadata.name === "db-1");
+        expect(await names()).toEqual(["db-0", "db-1"]);
+        await harness.kubelets();
+        expect(await names()).toEqual(["db-0", "db-1", "db-2"]);
+        const [first] = await harness.pods();
+        expect(first?.spec).toMatchObject({ hostname: "db-0", subdomain: "db" });
+        expect(first?.metadata.labels).toMatchObject({ "statefulset.kubernetes.io/pod-name": "db-0" });
+        await change(type, "db", { spec: { replicas: 1 } });
+        expect(
+            (await harness.pods())
+                .filter(({ metadata }) => metadata.deletionTimestamp)
+                .map(({ metadata }) => metadata.name),
+        ).toEqual(["db-2"]);
+        await harness.kubelets();
+        expect(await names()).toEqual(["db-0"]);
+    });
+
+    it("replaces a failed pod under the same name, and makes all at once when they do not mind", async () => {
+        await put({ podManagementPolicy: "Parallel" });
+        expect(await names()).toEqual(["db-0", "db-1", "db-2"]);
+        await harness.kubelets();
+        await harness.setPhase("db-1", "Failed");
+        await harness.kubelets();
+        expect(await names()).toEqual(["db-0", "db-1", "db-2"]);
+        expect((await harness.pods()).every((pod) => pod.status?.phase === "Running")).toBe(true);
+    });
+
+    it("updates from the highest ordinal down to the partition, and waits for each", async () => {
+        await put();
+        await harness.kubelets();
+        const rollingUpdate = { partition: 1 };
+        await change(type, "db", { spec: { template: template("web:2"), updateStrategy: { rollingUpdate } } });
+        await harness.kubelets(isNew);
+        expect(await images()).toEqual(["web:1", "web:1", "web:2"]);
+        await harness.kubelets();
+        expect(await images()).toEqual(["web:1", "web:2", "web:2"]);
+        const before = await status(type, "db");
+        expect(before).toMatchObject({ updatedReplicas: 2, currentReplicas: 1, readyReplicas: 3 });
+        expect(before["currentRevision"]).not.toBe(before["updateRevision"]);
+        await harness.cluster.delete(
+            { type: Kinds.pod, namespace: "default", name: "db-0" },
+            { gracePeriodSeconds: 0 },
+        );
+        await harness.kubelets();
+        expect(await images()).toEqual(["web:1", "web:2", "web:2"]);
+        await change(type, "db", { spec: { updateStrategy: { rollingUpdate: { partition: 0 } } } });
+        await harness.kubelets();
+        expect(await images()).toEqual(["web:2", "web:2", "web:2"]);
+        const after = await status(type, "db");
+        expect(after["currentRevision"]).toBe(after["updateRevision"]);
+    });
+
+    it("gives every pod claims of its own, which outlive it", async () => {
+        const claims = [{ metadata: { name: "data" }, spec: { accessModes: ["ReadWriteOnce"] } }];
+        await put({ replicas: 2, volumeClaimTemplates: claims });
+        await harness.kubelets();
+        const [first] = (await harness.pods()) as unknown as { spec: { volumes: unknown[] } }[];
+        expect(first?.spec.volumes).toEqual([{ name: "data", persistentVolumeClaim: { claimName: "data-db-0" } }]);
+        await change(type, "db", { spec: { replicas: 0 } });
+        await harness.kubelets();
+        const kept = (await harness.list(ControllerKinds.persistentVolumeClaim)).map(({ metadata }) => metadata.name);
+        expect(kept).toEqual(["data-db-0", "data-db-1"]);
+    });
+});

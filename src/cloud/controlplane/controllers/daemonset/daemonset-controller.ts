@@ -10,10 +10,10 @@ import { CONTROLLER_REVISION_HASH } from "../lib/hash.ts";
 import { claim, controllerOf } from "../lib/owners.ts";
 import { PodControl } from "../lib/pod-control.ts";
 import { availableInMs, isReady, isTerminating } from "../lib/pods.ts";
+import { RevisionHistory } from "../lib/revision-history.ts";
 import { writeStatus } from "../lib/status.ts";
 import { timeMs } from "../lib/time.ts";
 import { daemonFits, nodeOf, templateFor } from "./daemon-nodes.ts";
-import { DaemonHistory } from "./history.ts";
 import { boundsOf, planRollout } from "./rollout.ts";
 
 const FAILED_POD_FIRST_MS = 1000;
@@ -22,14 +22,14 @@ const FAILED_POD_LAST_MS = 900_000;
 /** One pod of the DaemonSet on every node that it fits. */
 export class DaemonSetController extends Controller {
     readonly #pods: PodControl;
-    readonly #history: DaemonHistory;
+    readonly #history: RevisionHistory;
     /** Failed pods are replaced at growing intervals: by DaemonSet uid and node. */
     readonly #failures = new Map<string, { count: number; untilMs: number }>();
 
     constructor(caches: Caches, ports: ControlPorts) {
         super("daemonset-controller", caches, ports);
         this.#pods = new PodControl(Kinds.daemonSet, caches, this.ports, this.events);
-        this.#history = new DaemonHistory(caches, this.ports);
+        this.#history = new RevisionHistory(Kinds.daemonSet, caches, this.ports);
     }
 
     protected watch(): void {

@@ -19,6 +19,12 @@ export type GraphEvents = {
 const byOwner = (object: KubeObject): readonly string[] =>
     (object.metadata.ownerReferences ?? []).map(({ uid }) => uid);
 
+/** All that ownership needs to know: the contents of Secrets and ConfigMaps are not kept a second time. */
+function outline({ apiVersion, kind, metadata }: KubeObject): KubeObject {
+    const { managedFields: _, annotations: __, ...kept } = metadata;
+    return { apiVersion, kind, metadata: kept };
+}
+
 /** Every object of every kind that can own or be owned, custom resources included as their definitions come and go. */
 export class OwnerGraph extends Emitter<GraphEvents> implements Component {
     readonly #caches: Caches;
@@ -90,7 +96,7 @@ export class OwnerGraph extends Emitter<GraphEvents> implements Component {
         const key = typeKey(type);
         if (this.#informers.has(key)) return;
         const informer = new Informer<KubeObject>(
-            { cluster: this.#ports.cluster, query: { type }, indexes: { owner: byOwner } },
+            { cluster: this.#ports.cluster, query: { type }, parse: outline, indexes: { owner: byOwner } },
             this.#ports,
         );
         informer.on("add", (object) => this.emit("changed", { type, object }));

@@ -8,7 +8,14 @@ import { Kinds, type KubeObject, type ResourceType } from "../../../../kube/type
 import type { Lease, Node, RuntimeClass } from "../../objects/node.ts";
 import type { Pod } from "../../objects/pod.ts";
 import { ControllerKinds } from "../../objects/types.ts";
-import type { ControllerRevision, DaemonSet, Deployment, Job, ReplicaSet } from "../../objects/workloads.ts";
+import type {
+    ControllerRevision,
+    DaemonSet,
+    Deployment,
+    Job,
+    ReplicaSet,
+    StatefulSet,
+} from "../../objects/workloads.ts";
 import { controllerOf } from "./owners.ts";
 
 export type ControlPorts = Ports & { readonly cluster: KubeClient };
@@ -32,6 +39,7 @@ export class Caches implements Component {
     readonly deployments: Informer<Deployment>;
     readonly replicaSets: Informer<ReplicaSet>;
     readonly daemonSets: Informer<DaemonSet>;
+    readonly statefulSets: Informer<StatefulSet>;
     readonly controllerRevisions: Informer<ControllerRevision>;
     readonly jobs: Informer<Job>;
     readonly services: Informer<KubeObject>;
@@ -52,6 +60,7 @@ export class Caches implements Component {
         this.deployments = this.#informer<Deployment>(Kinds.deployment);
         this.replicaSets = this.#informer<ReplicaSet>(Kinds.replicaSet, { indexes: { namespace: byNamespace } });
         this.daemonSets = this.#informer<DaemonSet>(Kinds.daemonSet);
+        this.statefulSets = this.#informer<StatefulSet>(ControllerKinds.statefulSet);
         this.controllerRevisions = this.#informer<ControllerRevision>(ControllerKinds.controllerRevision, {
             indexes: { namespace: byNamespace },
         });

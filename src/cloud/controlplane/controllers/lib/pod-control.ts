@@ -27,15 +27,17 @@ export class PodControl {
         this.expected = new Expectations(ports.clock);
     }
 
-    /** One pod from a template. Throws what the API server answers, after telling it in an event. */
-    async create(owner: KubeObject, template: PodTemplate): Promise<Pod> {
+    /**
+     * One pod from a template, of a generated name unless one is given. Throws what the API server answers, after telling
+     * it in an event.
+     */
+    async create(owner: KubeObject, template: PodTemplate, name?: string): Promise<Pod> {
         const { labels, annotations, finalizers } = template.metadata ?? {};
         const pod: Pod = {
             apiVersion: "v1",
             kind: "Pod",
             metadata: {
-                name: "",
-                generateName: `${owner.metadata.name}-`,
+                ...(name === undefined ? { name: "", generateName: `${owner.metadata.name}-` } : { name }),
                 namespace: owner.metadata.namespace ?? "default",
                 ...(labels === undefined ? {} : { labels }),
                 ...(annotations === undefined ? {} : { annotations }),

@@ -2,43 +2,52 @@
 import { isDeepStrictEqual } from "node:util";
 import { isAlreadyExists, isNotFound } from "../../../../kube/client/status-error.ts";
 import { labelSelectorMatcher } from "../../../../kube/selectors/labels.ts";
-import { Kinds } from "../../../../kube/types.ts";
+import type { KubeObject, ResourceType } from "../../../../kube/types.ts";
+import type { PodTemplate } from "../../objects/pod.ts";
 import { ControllerKinds } from "../../objects/types.ts";
-import type { ControllerRevision, DaemonSet } from "../../objects/workloads.ts";
-import type { Caches, ControlPorts } from "../lib/caches.ts";
-import { CONTROLLER_REVISION_HASH, hashOf } from "../lib/hash.ts";
-import { claim, controllerOf, controllerReference } from "../lib/owners.ts";
+import type { ControllerRevision } from "../../objects/workloads.ts";
+import type { Caches, ControlPorts } from "./caches.ts";
+import { CONTROLLER_REVISION_HASH, hashOf } from "./hash.ts";
+import { claim, controllerOf, controllerReference } from "./owners.ts";
 
 export interface History {
     readonly current: ControllerRevision;
     readonly old: readonly ControllerRevision[];
 }
 
-/** The templates a DaemonSet has had, as ControllerRevisions; what `kubectl rollout history` and `undo` read. */
-export class DaemonHistory {
+/** A DaemonSet or a StatefulSet. */
+export interface Revised extends KubeObject {
+    spec: { selector: unknown; template: PodTemplate; revisionHistoryLimit?: number; [field: string]: unknown };
+    status?: { collisionCount?: number; [field: string]: unknown };
+}
+
+/** The templates a set has had, as ControllerRevisions; what `kubectl rollout history` and `undo` read. */
+export class RevisionHistory {
+    readonly #ownerType: ResourceType;
     readonly #caches: Caches;
     readonly #ports: ControlPorts;
 
-    constructor(caches: Caches, ports: ControlPorts) {
+    constructor(ownerType: ResourceType, caches: Caches, ports: ControlPorts) {
+        this.#ownerType = ownerType;
         this.#caches = caches;
         this.#ports = ports;
     }
 
     /** The revision of the present template, made or renumbered when needed; undefined: look again later. */
-    async construct(daemonSet: DaemonSet): Promise<History | undefined> {
+    async construct(set: Revised): Promise<History | undefined> {
         const owned = await claim({
             cluster: this.#ports.cluster,
-            ownerType: Kinds.daemonSet,
-            owner: daemonSet,
+            ownerType: this.#ownerType,
+            owner: set,
             type: ControllerKinds.controllerRevision,
-            selects: labelSelectorMatcher(daemonSet.spec.selector),
-            candidates: this.#caches.controllerRevisions.byIndex("namespace", daemonSet.metadata.namespace ?? ""),
+            selects: labelSelectorMatcher(set.spec.selector),
+            candidates: this.#caches.controllerRevisions.byIndex("namespace", set.metadata.namespace ?? ""),
         });
-        const data = dataOf(daemonSet);
+        const data = dataOf(set);
         const same = owned.filter((revision) => isDeepStrictEqual(revision.data, data));
         const [current] = same.sort((one, other) => other.revision - one.revision);
         const newest = Math.max(0, ...owned.map(({ revision }) => revision));
-        if (current === undefined) return this.#create(daemonSet, owned, newest + 1);
+        if (current === undefined) return this.#create(set, owned, newest + 1);
         const old = owned.filter((revision) => revision !== current);
         if (current.revision >= newest) return { current, old };
         // An undo: the old template is the newest again.
@@ -50,13 +59,12 @@ export class DaemonHistory {
     }
 
     /** Deletes the oldest revisions beyond `revisionHistoryLimit` that no pod has. */
-    async forgetOld(
-        daemonSet: DaemonSet,
-        old: readonly ControllerRevision[],
-        live: ReadonlySet<string>,
-    ): Promise<void> {
-        const unused = old.filter(({ metadata }) => !live.has(metadata.labels?.[CONTROLLER_REVISION_HASH] ?? ""));
-        const surplus = unused.length - (daemonSet.spec.revisionHistoryLimit ?? 10);
+    async forgetOld(set: Revised, old: readonly ControllerRevision[], live: ReadonlySet<string>): Promise<void> {
+        // Daemon pods carry the hash of their revision, those of a StatefulSet its name.
+        const unused = old.filter(
+            ({ metadata }) => !live.has(metadata.labels?.[CONTROLLER_REVISION_HASH] ?? "") && !live.has(metadata.name),
+        );
+        const surplus = unused.length - (set.spec.revisionHistoryLimit ?? 10);
         const oldestFirst = unused.sort((one, other) => one.revision - other.revision);
         for (const { metadata } of oldestFirst.slice(0, Math.max(0, surplus))) {
             try {
@@ -71,25 +79,21 @@ export class DaemonHistory {
         }
     }
 
-    async #create(
-        daemonSet: DaemonSet,
-        old: readonly ControllerRevision[],
-        revision: number,
-    ): Promise<History | undefined> {
+    async #create(set: Revised, old: readonly ControllerRevision[], revision: number): Promise<History | undefined> {
         const { cluster } = this.#ports;
-        const data = dataOf(daemonSet);
-        const hash = hashOf(data, daemonSet.status?.collisionCount ?? 0);
-        const namespace = daemonSet.metadata.namespace ?? "default";
-        const name = `${daemonSet.metadata.name}-${hash}`;
+        const data = dataOf(set);
+        const hash = hashOf(data, set.status?.collisionCount ?? 0);
+        const namespace = set.metadata.namespace ?? "default";
+        const name = `${set.metadata.name}-${hash}`;
         const wanted: ControllerRevision = {
             apiVersion: "apps/v1",
             kind: "ControllerRevision",
             metadata: {
                 name,
                 namespace,
-                labels: { ...daemonSet.spec.template.metadata?.labels, [CONTROLLER_REVISION_HASH]: hash },
-                annotations: { ...daemonSet.metadata.annotations },
-                ownerReferences: [controllerReference(Kinds.daemonSet, daemonSet)],
+                labels: { ...set.spec.template.metadata?.labels, [CONTROLLER_REVISION_HASH]: hash },
+                annotations: { ...set.metadata.annotations },
+                ownerReferences: [controllerReference(this.#ownerType, set)],
             },
             data,
             revision,
@@ -102,16 +106,16 @@ export class DaemonHistory {
         }
         const reference = { type: ControllerKinds.controllerRevision, namespace, name };
         const taken = (await cluster.get(reference)) as ControllerRevision;
-        const ours = controllerOf(taken)?.uid === daemonSet.metadata.uid && isDeepStrictEqual(taken.data, data);
+        const ours = controllerOf(taken)?.uid === set.metadata.uid && isDeepStrictEqual(taken.data, data);
         if (ours) return { current: taken, old };
-        const collisionCount = (daemonSet.status?.collisionCount ?? 0) + 1;
-        const status = { ...daemonSet.status, collisionCount };
-        await cluster.replace(Kinds.daemonSet, { ...daemonSet, status }, "status");
+        const collisionCount = (set.status?.collisionCount ?? 0) + 1;
+        const status = { ...set.status, collisionCount };
+        await cluster.replace(this.#ownerType, { ...set, status }, "status");
         return undefined;
     }
 }
 
 /** A strategic merge patch that puts the template back; the form kubectl expects. */
-function dataOf(daemonSet: DaemonSet): unknown {
-    return { spec: { template: { ...daemonSet.spec.template, $patch: "replace" } } };
+function dataOf(set: Revised): unknown {
+    return { spec: { template: { ...set.spec.template, $patch: "replace" } } };
 }
