@@ -97,9 +97,13 @@ export class Downstream {
         );
     }
 
+    /** Nothing is remembered of a node that is away: all of it is offered again when it is back. */
     disconnect(node: string): void {
         this.#nodes.delete(node);
         this.#waiting.delete(node);
+        this.echoes.forget(`node/${node}`);
+        for (const pod of this.pods.podsOf(node)) this.echoes.forget(podKey(pod));
+        if (this.#options.caches.nodes.get(undefined, node) === undefined) this.#options.address.forget(node);
     }
 
     pushNodeAgain(name: string): void {

@@ -24,6 +24,8 @@ export class EchoGuard {
         state.patching -= 1;
         if (isNewer(version, state.told)) state.told = version;
         const { held } = state;
+        // Names come and go by the thousand: of a patch that told the edge nothing, nothing is kept.
+        if (state.patching === 0 && state.told === undefined) this.#states.delete(key);
         if (state.patching > 0 || held === undefined) return undefined;
         state.held = undefined;
         return isNewer(held.metadata.resourceVersion, state.told) ? held : undefined;
@@ -37,6 +39,11 @@ export class EchoGuard {
         if (state.patching === 0) return false;
         state.held = object;
         return true;
+    }
+
+    /** Things something is remembered of. */
+    get size(): number {
+        return this.#states.size;
     }
 
     forget(key: string): void {
