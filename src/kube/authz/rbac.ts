@@ -9,7 +9,11 @@ const GROUP = "rbac.authorization.k8s.io";
 const PUBLIC_PATHS = ["/healthz", "/livez", "/readyz", "/version"];
 /** What everybody who is known may read: what is served, never what is kept. */
 const DISCOVERY = /^\/(api|apis|openapi)(\/|$)/;
-const SELF_REVIEWS = new Set(["selfsubjectaccessreviews", "selfsubjectrulesreviews"]);
+const SELF_REVIEWS = new Set([
+    "authorization.k8s.io/selfsubjectaccessreviews",
+    "authorization.k8s.io/selfsubjectrulesreviews",
+    "authentication.k8s.io/selfsubjectreviews",
+]);
 
 /** Role-based access control over the stored Role and ClusterRole objects. */
 export class RbacAuthorizer implements Authorizer {
@@ -27,8 +31,7 @@ export class RbacAuthorizer implements Authorizer {
             if (verb === "get" && PUBLIC_PATHS.some((open) => path === open || path.startsWith(`${open}/`)))
                 return undefined;
             if (verb === "get" && known && (path === "/" || DISCOVERY.test(path))) return undefined;
-        } else if (known && group === "authorization.k8s.io" && verb === "create" && SELF_REVIEWS.has(resource))
-            return undefined;
+        } else if (known && verb === "create" && SELF_REVIEWS.has(`${group}/${resource}`)) return undefined;
         for (const rule of await this.rulesFor(user, attributes.namespace))
             if (allows(rule, attributes)) return undefined;
         return "";

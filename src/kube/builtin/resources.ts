@@ -273,6 +273,7 @@ const DEFINITIONS: readonly Definition[] = [
     { ...AUTHZ, kind: "SelfSubjectRulesReview" },
     { ...AUTHZ, kind: "SubjectAccessReview" },
     { group: "authentication.k8s.io", version: "v1", kind: "TokenReview", cluster: true, verbs: ["create"] },
+    { group: "authentication.k8s.io", version: "v1", kind: "SelfSubjectReview", cluster: true, verbs: ["create"] },
     {
         group: "apiextensions.k8s.io",
         version: "v1",

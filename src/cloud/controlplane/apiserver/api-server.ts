@@ -23,6 +23,7 @@ import { clusterStrategies, namespaceAdmission } from "./cluster-rules.ts";
 import { connectors } from "./connectors.ts";
 import { CustomResources } from "./custom-resources.ts";
 import { KubeletProxy } from "./kubelet-proxy.ts";
+import { metricsResources } from "./node-metrics.ts";
 import type { Pki } from "./pki.ts";
 import { streamPath } from "./pod-subresources.ts";
 import { ServiceAccountTokens } from "./service-account-tokens.ts";
@@ -124,6 +125,7 @@ export class ApiServer implements Component {
         if (this.#server !== undefined) return;
         await this.#registry.load();
         for (const resource of builtinResources(clusterStrategies(this.#registry))) this.#table.set(resource);
+        for (const resource of metricsResources) this.#table.set(resource);
         await this.#custom.start();
         const { pki, host, port } = this.#config;
         const server = createServer(

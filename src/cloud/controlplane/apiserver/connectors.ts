@@ -18,8 +18,9 @@ import type { ObjectReader } from "../../../kube/storage/registry.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { refuseProtectedNamespace } from "./cluster-rules.ts";
 import type { KubeletProxy } from "./kubelet-proxy.ts";
+import { serveMetrics } from "./node-metrics.ts";
 import { bindPod, evictPod, proxyNode, serveLog } from "./pod-subresources.ts";
-import { requestToken, reviewAccess, reviewRules, reviewToken } from "./reviews.ts";
+import { requestToken, reviewAccess, reviewRules, reviewSelf, reviewToken } from "./reviews.ts";
 import { serveScale } from "./scale.ts";
 import type { ServiceAccountTokens } from "./service-account-tokens.ts";
 
@@ -52,6 +53,8 @@ export function connectors(ports: ConnectorPorts): ReadonlyMap<string, Connector
         ["/pods/attach", upgradeOnly],
         ["/pods/portforward", upgradeOnly],
         ["/nodes/proxy", (request) => proxyNode(request, kubelet)],
+        ["metrics.k8s.io/nodes", (request) => serveMetrics(request, ports)],
+        ["metrics.k8s.io/pods", (request) => serveMetrics(request, ports)],
         ["/serviceaccounts/token", (request) => requestToken(request, ports)],
         ["/namespaces/finalize", (request) => finalizeNamespace(request, ports)],
         [
@@ -66,6 +69,7 @@ export function connectors(ports: ConnectorPorts): ReadonlyMap<string, Connector
         ["authorization.k8s.io/selfsubjectaccessreviews", (request) => reviewAccess(request, authorizer)],
         ["authorization.k8s.io/subjectaccessreviews", (request) => reviewAccess(request, authorizer)],
         ["authorization.k8s.io/selfsubjectrulesreviews", (request) => reviewRules(request, authorizer)],
+        ["authentication.k8s.io/selfsubjectreviews", reviewSelf],
         ["authentication.k8s.io/tokenreviews", (request) => reviewToken(request, authenticator)],
     ]);
 }

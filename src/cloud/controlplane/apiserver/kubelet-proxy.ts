@@ -13,6 +13,8 @@ const DEFAULT_KUBELET_PORT = 10250;
 /** Annotation by which the cloud side names the address of its stream server, when the node itself is out of reach. */
 const CLOUDCORE_ANNOTATION = "cloudcore";
 const CONNECT_TIMEOUT_MS = 10_000;
+/** Tells CloudStream, which is the endpoint of many nodes, what was asked of the API server. */
+const FORWARDED_URI = "x-forwarded-uri";
 const HOP_HEADERS = new Set([
     "connection",
     "keep-alive",
@@ -76,6 +78,23 @@ export class KubeletProxy {
         return { host, port: typeof port === "number" && port > 0 ? port : DEFAULT_KUBELET_PORT };
     }
 
+    /** A JSON answer of a node's kubelet endpoint. @throws 503 when the node does not answer in time */
+    async getJson(node: string, path: string): Promise<unknown> {
+        const { host, port } = await this.nodeEndpoint(node);
+        const headers = { [FORWARDED_URI]: `/api/v1/nodes/${node}/proxy${path}` };
+        const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+            const asked = httpsRequest({ host, port, path, headers, agent: this.#agent, timeout: CONNECT_TIMEOUT_MS });
+            asked.on("timeout", () => asked.destroy(new Error("no answer in time")));
+            asked.on("response", resolve);
+            asked.on("error", (error) => reject(unreachable(host, port, error)));
+            asked.end();
+        });
+        if ((answer.statusCode ?? 502) >= 400) throw await refused(answer, answer.statusCode ?? 502);
+        const chunks: Buffer[] = [];
+        for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+        return JSON.parse(Buffer.concat(chunks).toString());
+    }
+
     /** Passes a request on and streams the answer back as it comes. @throws 503 when the node does not answer */
     async forward(
         { host, port }: KubeletEndpoint,
@@ -83,7 +102,8 @@ export class KubeletProxy {
         request: IncomingMessage,
         response: ServerResponse,
     ): Promise<void> {
-        const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !HOP_HEADERS.has(name)));
+        const passedOn = Object.entries(request.headers).filter(([name]) => !HOP_HEADERS.has(name));
+        const headers = { ...Object.fromEntries(passedOn), [FORWARDED_URI]: request.url?.split("?")[0] ?? "/" };
         const upstream = httpsRequest({
             host,
             port,
@@ -126,6 +146,7 @@ export class KubeletProxy {
         const headers = { ...request.headers };
         delete headers.authorization;
         headers.host = `${host}:${port}`;
+        headers[FORWARDED_URI] = request.url?.split("?")[0] ?? "/";
         const upstream = httpsRequest({
             host,
             port,

@@ -78,6 +78,15 @@ export async function reviewRules(
     sendValue(context.response, 201, { ...review, status });
 }
 
+/** SelfSubjectReview: who am I? (kubectl auth whoami) */
+export async function reviewSelf({ context, resource, verb }: ResourceRequest): Promise<void> {
+    if (verb !== "create") throw methodNotAllowed();
+    const review = await readObject(context, resource);
+    const { name, groups, uid } = context.user;
+    const userInfo = { username: name, groups, ...(uid === undefined ? {} : { uid }) };
+    sendValue(context.response, 201, { ...review, status: { userInfo } });
+}
+
 /** TokenReview: whose token is this? */
 export async function reviewToken(
     { context, resource, verb }: ResourceRequest,

@@ -98,6 +98,15 @@ spec:
           status: { type: object, x-kubernetes-preserve-unknown-fields: true }
 `;
 
+/** As a kubelet tells it: half a core and 64 MiB of the node that was asked for. */
+function usage(forwarded: string): unknown {
+    const nodeName = forwarded.split("/")[4];
+    return {
+        node: { nodeName, cpu: { usageNanoCores: 500_000_000 }, memory: { workingSetBytes: 67_108_864 } },
+        pods: [],
+    };
+}
+
 function nodeStatus(port: number): Record<string, unknown> {
     const now = new Date().toISOString();
     return {
@@ -126,7 +135,9 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
             key: readFileSync(join(folder, "pki/apiserver.key")),
         };
         kubelet = createServer({ ...pair, requestCert: true, rejectUnauthorized: false }, (request, response) => {
-            response.end(`you asked for ${request.url}\n`);
+            if (request.url === "/stats/summary")
+                response.end(JSON.stringify(usage(String(request.headers["x-forwarded-uri"]))));
+            else response.end(`you asked for ${request.url}\n`);
         });
         await new Promise<void>((resolve) => kubelet.listen(0, "127.0.0.1", resolve));
     });
@@ -352,6 +363,7 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
                 const line = await k("logs", "talker", "--tail=5");
                 expect(line).toContain(`/containerLogs/${namespace}/talker/c?`);
                 expect(line).toContain("tailLines=5");
+                expect(await run(kubectl, ["top", "nodes"])).toMatch(/edge-1\s+500m\s+25%\s+64Mi\s+6%/);
                 await k("delete", "pod", "talker", "--wait=false");
                 expect(await k("get", "pod", "talker")).toContain("Terminating");
                 await k("delete", "pod", "talker", "--force", "--grace-period=0");
