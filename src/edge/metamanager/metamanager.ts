@@ -82,7 +82,8 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
 
     async #load(): Promise<void> {
         const bad = await this.#objects.load();
-        await this.#tokens.load();
+        const pods = new Set(this.#objects.list("pod").map(({ object }) => object.metadata.uid));
+        await this.#tokens.load((podUid) => pods.has(podUid));
         for (const resource of bad) this.#ports.log.warn("record was unreadable and is fetched again", { resource });
     }
 

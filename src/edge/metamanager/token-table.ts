@@ -8,6 +8,8 @@ const TOKENS = "tokens/";
 interface TokenRecord {
     readonly issuedMs: number;
     readonly expiresMs: number;
+    /** The pod it is bound to. */
+    readonly podUid?: string;
     /** The whole TokenRequest as the cloud answered it. */
     readonly answer: unknown;
 }
@@ -32,13 +34,13 @@ export class TokenTable {
         this.#clock = clock;
     }
 
-    async load(): Promise<void> {
-        const oldestMs = this.#clock.nowMs() - 400 * 24 * 3600 * 1000;
+    /** Reads all. Tokens of pods that are gone are dropped; age alone drops none, the cloud may stay away for long. */
+    async load(knowsPod: (podUid: string) => boolean): Promise<void> {
         const stale: StoreOp[] = [];
         for (const { key, value } of await this.#store.scan<TokenRecord>(TOKENS)) {
-            if (typeof value?.issuedMs === "number" && value.issuedMs > oldestMs) {
+            if (value?.podUid === undefined || knowsPod(value.podUid))
                 this.#tokens.set(key.slice(TOKENS.length), value);
-            } else stale.push({ op: "delete", key });
+            else stale.push({ op: "delete", key });
         }
         if (stale.length > 0) await this.#store.write(stale);
     }
@@ -69,7 +71,13 @@ export class TokenTable {
         if (typeof status?.token !== "string" || status.token === "") return;
         const expiresMs = Date.parse(String(status.expirationTimestamp));
         const issuedMs = this.#clock.nowMs();
-        const record = { issuedMs, expiresMs: Number.isNaN(expiresMs) ? issuedMs + 3600_000 : expiresMs, answer };
+        const podUid = (request as { spec?: { boundObjectRef?: { uid?: string } } } | null)?.spec?.boundObjectRef?.uid;
+        const record: TokenRecord = {
+            issuedMs,
+            expiresMs: Number.isNaN(expiresMs) ? issuedMs + 3600_000 : expiresMs,
+            answer,
+            ...(podUid === undefined ? {} : { podUid }),
+        };
         const key = keyOf(resource, request);
         await this.#store.write([{ op: "put", key: TOKENS + key, value: record }]);
         this.#tokens.set(key, record);

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../../src/core/clock.ts";
+import { type Clock, systemClock } from "../../../src/core/clock.ts";
 import type { Ports } from "../../../src/core/component.ts";
 import { parseConfig } from "../../../src/core/config.ts";
 import { createLogger, silentLogger } from "../../../src/core/log.ts";
@@ -120,6 +120,14 @@ export class FakeCloud {
             answer({ Object: this.put(target, { ...object, status }), Err: null });
             return;
         }
+        if (type === "serviceaccounttoken") {
+            const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString();
+            answer({
+                ...(envelope.content as object),
+                status: { token: `token-${this.seen.length}`, expirationTimestamp },
+            });
+            return;
+        }
         if (operation === "query") {
             const object = this.objects.get(resource);
             if (type === "lease") answer({ Object: object ?? null, Err: object === undefined ? notFound : null });
@@ -162,13 +170,16 @@ export async function startGateway(options: {
     readonly rootDir?: string;
     readonly config?: Partial<EdgedConfig>;
     readonly link?: boolean;
+    readonly clock?: Clock;
 }): Promise<Gateway> {
     const cloud = options.cloud ?? new FakeCloud();
+    cloud.online = options.link ?? true;
     const store = options.store ?? new MemoryStore();
     const rootDir = options.rootDir ?? (await tempDir());
-    const meta = new MetaManager(parseConfig<MetaManagerConfig>(metaManagerConfig, {}), { ...testPorts, store });
+    const ports = { ...testPorts, ...(options.clock === undefined ? {} : { clock: options.clock }) };
+    const meta = new MetaManager(parseConfig<MetaManagerConfig>(metaManagerConfig, {}), { ...ports, store });
     const config = parseConfig<EdgedConfig>(edgedConfig, { nodeName: NODE, rootDir, ...options.config });
-    const edged = new Edged(config, { ...testPorts, store, runtimes: options.runtimes(rootDir, store) });
+    const edged = new Edged(config, { ...ports, store, runtimes: options.runtimes(rootDir, store) });
     // What the one sends reaches the other in a later turn, as on a Node-RED wire.
     const later = (deliver: () => Promise<void>): void => {
         setImmediate(() => {
