@@ -93,16 +93,17 @@ export class StatusReporter {
     }
 
     /**
-     * podIPs and hostIPs merge by address: say that a list is whole, or an old address stays for ever. Only where the
-     * cloud has the list already: an API server takes the directive for an element of a list that it makes anew.
+     * podIPs and hostIPs merge by address: an address that is gone has to be taken out by name. (`$patch: replace`
+     * would do, but API servers take it for an element where they make the list anew.)
      */
     #ipLists(status: PodStatus): Record<string, unknown> {
         const lists: Record<string, unknown> = {};
         for (const key of ["podIPs", "hostIPs"] as const) {
-            const known = (this.#confirmed[key] ?? this.#pod.status?.[key]) as readonly unknown[] | undefined;
-            if (status[key] !== undefined && known !== undefined && known.length > 0) {
-                lists[key] = [...status[key], { $patch: "replace" }];
-            }
+            const now = status[key];
+            if (now === undefined) continue;
+            const before = [...(this.#pod.status?.[key] ?? []), ...((this.#confirmed[key] ?? []) as typeof now)];
+            const gone = new Set(before.map(({ ip }) => ip).filter((ip) => !now.some((one) => one.ip === ip)));
+            lists[key] = [...now, ...[...gone].map((ip) => ({ $patch: "delete", ip }))];
         }
         return lists;
     }
