@@ -16,7 +16,9 @@ import { Kinds, type KubeObject, type ResourceType } from "../../../src/kube/typ
 import type { CloudIdentity } from "../../../src/link/identity/ports.ts";
 import { eventually } from "../../support/eventually.ts";
 import { TestPki } from "../../support/link/test-pki.ts";
+import { describeWith } from "../../support/requires.ts";
 import { MemoryCluster } from "../support/memory-cluster.ts";
+import { recording, recordings } from "../support/recording.ts";
 
 const pki = new TestPki();
 const identity: CloudIdentity = pki.cloudIdentity();
@@ -276,6 +278,25 @@ describe("Router", () => {
         });
         expect(status).toBe(503);
         await expect(call("/edge-1/default/cmd")).rejects.toThrow();
+    });
+
+    describeWith([recordings], "recording 15", () => {
+        test("what goes to and comes from a stock EdgeCore is the same", async () => {
+            const recorded = recording("15-router-rules").flatMap((item) => ("envelope" in item ? [item] : []));
+            const toEdge = recorded.filter(({ kind, envelope }) => kind === "down" && envelope.route.group === "user");
+            const fromEdge = recorded.find(({ kind, envelope }) => kind === "up" && envelope.route.group === "user");
+            if (fromEdge === undefined) throw new Error("the recording holds no upload");
+            await rule("up", ["mqtt", { topic: "telemetry", node_name: "edge-1" }], ["rest", { resource: url("/in") }]);
+            await rule("down", ["rest", { path: "cmd" }], ["mqtt", { topic: "cmd/in" }]);
+            await start();
+            await up("connect", "node/edge-1", null);
+            await call("/edge-1/default/cmd", { body: '{"cmd":"blink"}' });
+            expect(sent.map(({ route, content }) => ({ route, content }))).toEqual(
+                toEdge.map(({ envelope: { route, content } }) => ({ route, content })),
+            );
+            await router.receive({ ...fromEdge.envelope, node: "edge-1" });
+            expect(received).toEqual([{ url: "/in", body: fromEdge.envelope.content, type: "application/json" }]);
+        });
     });
 
     test("a taken port is said so", async () => {
