@@ -6,7 +6,7 @@ import type { EdgeHub } from "../../src/edge/edgehub/index.ts";
 import { type Envelope, newEnvelope, responseTo } from "../../src/envelope/envelope.ts";
 import { Kinds } from "../../src/kube/types.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import { makeCloudHub, makeEdgeHub, Tap } from "../support/link/ends.ts";
+import { makeCloudHub, makeEdgeHub, SOON, Tap } from "../support/link/ends.ts";
 import { MemoryCluster } from "../support/link/memory-cluster.ts";
 import { TestPki } from "../support/link/test-pki.ts";
 
@@ -68,8 +68,8 @@ async function recorded(cluster: MemoryCluster, count: number): Promise<readonly
             const { objectResourceVersion } = (object["status"] ?? {}) as { objectResourceVersion?: string };
             return `${object.metadata.name} ${objectResourceVersion}`;
         });
-    await expect.poll(() => versions().length).toBe(count);
-    await expect.poll(() => versions().every((line) => !line.endsWith("undefined"))).toBe(true);
+    await expect.poll(() => versions().length, SOON).toBe(count);
+    await expect.poll(() => versions().every((line) => !line.endsWith("undefined")), SOON).toBe(true);
     return versions();
 }
 
@@ -116,7 +116,7 @@ describe("a Redge edge on a Redge cloud", () => {
             "default/configmap/changed",
             "default/configmap/gone",
         ]);
-        await expect.poll(() => cluster.all(Kinds.objectSync).length).toBe(2);
+        await expect.poll(() => cluster.all(Kinds.objectSync).length, SOON).toBe(2);
         expect(fromEdge.taken.length).toBeGreaterThan(0);
     });
 
@@ -152,7 +152,7 @@ describe("a Redge edge on a Redge cloud", () => {
         const events = fromNext.taken.filter(({ output }) => output === "resources").map(({ envelope }) => envelope);
         expect(events.map(({ route }) => route.resource)).toEqual([1, 2, 3, 4, 5].map((n) => `default/event/e${n}`));
         expect(events.every(({ header }) => header.sync === true)).toBe(true);
-        await expect.poll(async () => (await store.scan("item/")).length).toBe(0);
+        await expect.poll(async () => (await store.scan("item/")).length, SOON).toBe(0);
         expect(fromCloud.taken.some(({ output }) => output === "resources")).toBe(false);
     });
 
@@ -199,7 +199,7 @@ describe("who may join", () => {
             if (text === "offline") reasons.push(String(params?.["reason"]));
         });
         await up(edge);
-        await expect.poll(() => reasons.length).toBeGreaterThan(0);
+        await expect.poll(() => reasons.length, SOON).toBeGreaterThan(0);
         expect(cloud.online).toEqual([]);
         return reasons[0] ?? "";
     }
@@ -236,7 +236,7 @@ describe("who may join", () => {
             if (text === "offline") reasons.push(String(params?.["reason"]));
         });
         await up(second);
-        await expect.poll(() => reasons[0]).toContain("503");
+        await expect.poll(() => reasons[0], SOON).toContain("503");
         expect(cloud.online).toEqual(["edge-1"]);
     });
 });

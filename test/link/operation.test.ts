@@ -8,7 +8,7 @@ import type { EdgeHub } from "../../src/edge/edgehub/index.ts";
 import { type Envelope, newEnvelope, responseTo } from "../../src/envelope/envelope.ts";
 import { Kinds } from "../../src/kube/types.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import { makeCloudHub, makeEdgeHub, Tap } from "../support/link/ends.ts";
+import { makeCloudHub, makeEdgeHub, SOON, Tap } from "../support/link/ends.ts";
 import { MemoryCluster } from "../support/link/memory-cluster.ts";
 import { Relay } from "../support/link/relay.ts";
 import { TestPki } from "../support/link/test-pki.ts";
@@ -75,10 +75,10 @@ describe("two CloudHubs behind one address", () => {
         await a.receive(configMap("same", "3"));
         await a.receive(configMap("changed", "4"));
         await expect
-            .poll(() => cluster.all(Kinds.objectSync).map((object) => JSON.stringify(object["status"] ?? {})))
+            .poll(() => cluster.all(Kinds.objectSync).map((object) => JSON.stringify(object["status"] ?? {})), SOON)
             .toHaveLength(2);
         await expect
-            .poll(() => cluster.all(Kinds.objectSync).every((object) => object["status"] !== undefined))
+            .poll(() => cluster.all(Kinds.objectSync).every((object) => object["status"] !== undefined), SOON)
             .toBe(true);
 
         relay.target = b.ports.websocket;
@@ -115,7 +115,7 @@ describe("a session", () => {
         fromCloud.clear();
         await up(makeEdgeHub(pki.edgeIdentity("edge-1"), cloud.ports.websocket));
         await fromCloud.output("nodes", "connect");
-        await expect.poll(() => reasons).toEqual(["another connection of this node took over"]);
+        await expect.poll(() => reasons, SOON).toEqual(["another connection of this node took over"]);
         expect(cloud.online).toEqual(["edge-1"]);
         expect(fromCloud.taken.filter(({ envelope }) => envelope.route.operation === "disconnect")).toEqual([]);
     });
@@ -129,11 +129,11 @@ describe("a session", () => {
         await up(edge);
         await fromCloud.output("nodes", "connect");
         await cloud.receive(configMap("a", "1"));
-        await expect.poll(() => cluster.all(Kinds.objectSync).length).toBe(1);
+        await expect.poll(() => cluster.all(Kinds.objectSync).length, SOON).toBe(1);
         await deleteNode(cloud);
         const left = await fromCloud.output("nodes", "disconnect");
         expect(left.content).toMatchObject({ code: 4003 });
-        await expect.poll(() => cluster.all(Kinds.objectSync).length).toBe(0);
+        await expect.poll(() => cluster.all(Kinds.objectSync).length, SOON).toBe(0);
     });
 
     test("ends without keepalives", async () => {
@@ -157,14 +157,12 @@ describe("a session", () => {
         cloud.on("state", (state) => states.push(state));
         const edge = await up(makeEdgeHub(pki.edgeIdentity("edge-1"), cloud.ports.websocket));
         await Promise.all(Array.from({ length: 500 }, (_, n) => edge.receive(upload(n))));
-        await expect
-            .poll(() => fromCloud.taken.filter(({ output }) => output === "user").length, { timeout: 5_000 })
-            .toBe(500);
+        await expect.poll(() => fromCloud.taken.filter(({ output }) => output === "user").length, SOON).toBe(500);
         const numbers = fromCloud.taken
             .filter(({ output }) => output === "user")
             .map(({ envelope }) => envelope.content);
         expect(numbers).toEqual(Array.from({ length: 500 }, (_, n) => n));
-        await expect.poll(() => states.some(({ text }) => text === "flooded"), { timeout: 3_000 }).toBe(true);
+        await expect.poll(() => states.some(({ text }) => text === "flooded"), SOON).toBe(true);
     });
 });
 
@@ -197,7 +195,7 @@ describe("EdgeHub", () => {
         const other = makeEdgeHub(pki.edgeIdentity("edge-2", stranger), cloud.ports.websocket);
         other.on("state", ({ params }) => refused.push(String(params?.["reason"] ?? "")));
         await up(other);
-        await expect.poll(() => refused.some((reason) => reason.includes("401"))).toBe(true);
+        await expect.poll(() => refused.some((reason) => reason.includes("401")), SOON).toBe(true);
     });
 
     test("is back within 3 s of an outage, and asks its queries again", async () => {

@@ -37,7 +37,7 @@ export class SyncLedger {
 
     constructor(cluster: KubeClient, ports: Ports) {
         this.#cluster = cluster;
-        this.#queue = new WorkQueue(ports, { workers: 16, retryMs: 500, what: "ObjectSync" });
+        this.#queue = new WorkQueue(ports, { workers: 16, retryMs: 500, delayMs: 500, what: "ObjectSync" });
         this.#informers = [Kinds.objectSync, Kinds.clusterObjectSync].map(
             (type) => new Informer({ cluster, query: { type }, parse: (object) => slim(object, type) }, ports),
         );
@@ -131,7 +131,7 @@ export class SyncLedger {
         this.#recordsOf(node).set(record.uid, record);
         const written = known?.store === record.store;
         if (this.#unserved.size > 0) return;
-        this.#queue.put(keyOf(node, record.uid), () => this.#write(node, record, written));
+        this.#queue.putLater(keyOf(node, record.uid), () => this.#write(node, record, written));
     }
 
     /** The node acknowledged a delete. */

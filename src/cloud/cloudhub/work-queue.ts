@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { sleep } from "../../core/clock.ts";
+import { sleep, type Timer } from "../../core/clock.ts";
 import type { Ports } from "../../core/component.ts";
 import { errorText } from "../../core/errors/redge-error.ts";
 
@@ -7,6 +7,8 @@ export interface WorkQueueOptions {
     readonly workers: number;
     /** Wait after a failure before that worker goes on. */
     readonly retryMs: number;
+    /** How long `putLater` may wait. */
+    readonly delayMs: number;
     /** What is worked on, for the log. */
     readonly what: string;
 }
@@ -21,6 +23,9 @@ export class WorkQueue {
     readonly #options: WorkQueueOptions;
     readonly #waiting = new Map<string, () => Promise<void>>();
     readonly #running = new Set<string>();
+    /** Jobs that wait for company: what changes again meanwhile is worked on once. */
+    #delayed = new Map<string, () => Promise<void>>();
+    #delay: Timer | undefined;
     readonly #stopping = new AbortController();
     readonly #idle = new Set<() => void>();
     #workers = 0;
@@ -32,15 +37,23 @@ export class WorkQueue {
     }
 
     get size(): number {
-        return this.#waiting.size + this.#running.size;
+        return this.#waiting.size + this.#running.size + this.#delayed.size;
     }
 
     has(key: string): boolean {
-        return this.#waiting.has(key) || this.#running.has(key);
+        return this.#waiting.has(key) || this.#running.has(key) || this.#delayed.has(key);
+    }
+
+    /** As `put`, within `delayMs`. */
+    putLater(key: string, job: () => Promise<void>): void {
+        if (this.#stopping.signal.aborted) return;
+        this.#delayed.set(key, job);
+        this.#delay ??= this.#ports.clock.after(this.#options.delayMs, () => this.#undelay());
     }
 
     put(key: string, job: () => Promise<void>): void {
         if (this.#stopping.signal.aborted) return;
+        this.#delayed.delete(key);
         this.#waiting.set(key, job);
         if (this.#workers >= this.#options.workers) return;
         this.#workers += 1;
@@ -49,6 +62,7 @@ export class WorkQueue {
 
     /** Waits for what is queued, then gives up the rest. */
     async stop({ withinMs }: Closing): Promise<void> {
+        this.#undelay();
         if (this.size > 0) {
             await new Promise<void>((resolve) => {
                 const timer = this.#ports.clock.after(withinMs, resolve);
@@ -60,6 +74,14 @@ export class WorkQueue {
         }
         this.#waiting.clear();
         this.#stopping.abort();
+    }
+
+    #undelay(): void {
+        this.#delay?.cancel();
+        this.#delay = undefined;
+        const jobs = this.#delayed;
+        this.#delayed = new Map();
+        for (const [key, job] of jobs) this.put(key, job);
     }
 
     async #work(): Promise<void> {

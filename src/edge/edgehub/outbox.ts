@@ -74,6 +74,8 @@ export class Outbox {
     #bytes = 0;
     #cachedBytes = 0;
     #drops: Record<string, number> = {};
+    /** The counts in memory are newer than those in the store. */
+    #uncounted = false;
     #storeId = "";
     #triedKey = "";
 
@@ -178,9 +180,8 @@ export class Outbox {
         const entry = this.#sent.get(id);
         if (entry === undefined) return false;
         this.#remove(entry);
-        const ops: StoreOp[] = [{ op: "delete", key: entry.key }];
-        if (how === "refused") ops.push(this.#count(entry.kind, "refused"));
-        void this.#write(ops).catch(() => this.#toDelete.add(entry.key));
+        if (how === "refused") this.#count(entry.kind, "refused");
+        void this.#write([{ op: "delete", key: entry.key }]).catch(() => this.#toDelete.add(entry.key));
         return true;
     }
 
@@ -208,7 +209,8 @@ export class Outbox {
         for (const entry of this.#unsent.values()) {
             if (entry.atMs >= oldestMs || entry.writing > 0) continue;
             this.#remove(entry);
-            ops.push({ op: "delete", key: entry.key }, this.#count(entry.kind, "age"));
+            this.#count(entry.kind, "age");
+            ops.push({ op: "delete", key: entry.key });
         }
         if (ops.length > 0) await this.#write(ops);
     }
@@ -259,23 +261,28 @@ export class Outbox {
                 if (this.#entries.size <= this.#limits.maxMessages && this.#bytes <= this.#limits.maxBytes) return ops;
                 if (entry === newest || entry.writing > 0 || entry.tried !== tried) continue;
                 this.#remove(entry);
-                ops.push({ op: "delete", key: entry.key }, this.#count(entry.kind, tried ? "unconfirmed" : "size"));
+                this.#count(entry.kind, tried ? "unconfirmed" : "size");
+                ops.push({ op: "delete", key: entry.key });
             }
         }
         return ops;
     }
 
-    #count(kind: DurableClass, reason: DropReason): StoreOp {
+    /** Goes to the store with the write that drops, or, should that fail, with the next one. */
+    #count(kind: DurableClass, reason: DropReason): void {
         const name = `${kind} ${reason}`;
         this.#drops = { ...this.#drops, [name]: (this.#drops[name] ?? 0) + 1 };
+        this.#uncounted = true;
         this.#events.dropped(kind, reason);
-        return { op: "put", key: DROPS, value: this.#drops };
     }
 
     async #write(ops: readonly StoreOp[]): Promise<void> {
         const late = [...this.#toDelete];
-        await this.#store.write([...late.map((key) => ({ op: "delete" as const, key })), ...ops]);
+        const counted = this.#uncounted ? [{ op: "put" as const, key: DROPS, value: this.#drops }] : [];
+        const drops = this.#drops;
+        await this.#store.write([...late.map((key) => ({ op: "delete" as const, key })), ...ops, ...counted]);
         for (const key of late) this.#toDelete.delete(key);
+        if (this.#drops === drops) this.#uncounted = false;
     }
 
     /** From now on the entry takes no more values. */

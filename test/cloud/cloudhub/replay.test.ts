@@ -6,7 +6,7 @@ import { classifyUpward } from "../../../src/cloud/cloudhub/uplink.ts";
 import { encodeEnvelope, parseEnvelope } from "../../../src/envelope/codec.ts";
 import { newEnvelope } from "../../../src/envelope/envelope.ts";
 import { Kinds } from "../../../src/kube/types.ts";
-import { makeCloudHub } from "../../support/link/ends.ts";
+import { makeCloudHub, SOON } from "../../support/link/ends.ts";
 import { MemoryCluster } from "../../support/link/memory-cluster.ts";
 import { Inbox, RawWebSocket } from "../../support/link/raw-websocket.ts";
 import { readLines, readRecording, recordingsPart, type Step, type WireMessage } from "../../support/link/recording.ts";
@@ -179,7 +179,7 @@ describeWith([recordingsPart], "the recorded EdgeCore joins CloudHub", () => {
             const { cluster, socket, upward } = await replay(name);
             expect(upward.rest).toEqual([]);
             expect(socket.messages.rest).toEqual([]);
-            await expect.poll(() => inTheApi(cluster)).toEqual(acknowledged(readRecording(name)));
+            await expect.poll(() => inTheApi(cluster), SOON).toEqual(acknowledged(readRecording(name)));
         },
     );
 
@@ -199,7 +199,7 @@ describeWith([recordingsPart], "the recorded EdgeCore joins CloudHub", () => {
         );
         expect((await socket.closed).code).toBe(4003);
         expect(cloud.online).toEqual([]);
-        await expect.poll(() => inTheApi(cluster).size).toBe(0);
+        await expect.poll(() => inTheApi(cluster).size, SOON).toBe(0);
     });
 
     test("recording 01: CA and certificate over HTTPS, bytes as recorded; date apart", async () => {

@@ -15,6 +15,9 @@ import type { TestPki } from "./test-pki.ts";
 
 export const testPorts = { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random };
 
+/** For `expect.poll`: how long a condition may take on a busy machine. */
+export const SOON = { timeout: 10_000 } as const;
+
 export function makeCloudHub(
     pki: TestPki,
     cluster: KubeClient,
