@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock, Timer } from "../../core/clock.ts";
 import type { ObjectReader } from "../storage/registry.ts";
-import type { Change, Stored } from "../storage/stored.ts";
+import { type Change, Stored } from "../storage/stored.ts";
 import { apiVersionOf } from "../types.ts";
 import { isTrue, type RestContext } from "./context.ts";
 import type { Selection } from "./list.ts";
@@ -42,6 +42,11 @@ export async function serveWatch(request: WatchRequest): Promise<void> {
         return;
     }
     stream.begin(fromNow ? reader.revision : Number(resourceVersion), () => {});
+}
+
+/** What leaves a selection is told as it was within it, at the version at which it left. */
+function asItWas({ object }: Stored, { revision }: Stored): Stored {
+    return new Stored({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }, revision);
 }
 
 const isTrueText = (text: string | null): boolean => text !== null && isTrue(text);
@@ -121,7 +126,7 @@ class WatchStream {
         const was = previous !== undefined && matches(previous.object);
         const is = type !== "DELETED" && matches(current.object);
         if (is) this.send(was ? "MODIFIED" : "ADDED", current);
-        else if (was) this.send("DELETED", current);
+        else if (was) this.send("DELETED", type === "DELETED" ? current : asItWas(previous, current));
     }
 
     #onEnd(gone: boolean): void {
