@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { integer } from "../../shell/editor/fields.ts";
+import { integer, port } from "../../shell/editor/fields.ts";
 
 RED.nodes.registerType("kubeedge-metamanager", {
     category: "KubeEdge edge",
@@ -12,6 +12,8 @@ RED.nodes.registerType("kubeedge-metamanager", {
         version: { value: 1 },
         store: { value: "", type: "kubeedge-store", required: true },
         remoteQueryTimeoutSeconds: { value: "", validate: integer(1, 600) },
+        metaServerPort: { value: "", validate: port },
+        folder: { value: "" },
     },
     label() {
         return this.name || "meta manager";

@@ -15,7 +15,7 @@ export default function (RED: NodeRed): void {
             const serving = {
                 folder: join(dataDir, "metaserver"),
                 kubelet: kubeletAddress(dataDir),
-                port: process.env["REDGE_METASERVER_PORT"],
+                port: shell.text("metaServerPort"),
             };
             return new ServingMetaManager(shell.parse(metaManagerConfig), shell.parse(metaServerConfig, serving), {
                 ...shell.ports,
