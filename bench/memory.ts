@@ -40,7 +40,7 @@ async function measure(title: string, extra: NodeJS.ProcessEnv): Promise<void> {
         }
     } finally {
         await site.stop();
-        site.remove();
+        await site.remove();
     }
 }
 

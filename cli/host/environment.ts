@@ -29,6 +29,7 @@ const PORTS: Readonly<Record<Role, readonly PortVariable[]>> = {
     edge: [
         { name: "REDGE_EDGE_EDITOR_PORT", port: 1881, purpose: "edge editor" },
         { name: "REDGE_MQTT_PORT", port: 1883, purpose: "MQTT broker" },
+        { name: "REDGE_METASERVER_PORT", port: 10550, purpose: "MetaServer" },
     ],
 };
 

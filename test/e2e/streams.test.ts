@@ -50,7 +50,7 @@ describeWith([program("kubectl"), dockerPart], "kubectl and a pod at the edge", 
         for (const child of children) child.kill("SIGKILL");
         await site?.kubectl(["delete", "pod", "web", "--wait=true", "--timeout=30s"]);
         await site?.stop();
-        site?.remove();
+        await site?.remove();
         await docker?.stop();
     }, 120_000);
 

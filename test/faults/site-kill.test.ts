@@ -38,7 +38,7 @@ describeWith([program("kubectl"), program("ps")], `a site under ${KILLS} kill -9
 
     afterAll(async () => {
         await site.stop();
-        site.remove();
+        await site.remove();
     });
 
     const helloPods = async (): Promise<readonly Pod[]> =>

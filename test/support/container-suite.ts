@@ -67,7 +67,7 @@ export function containerSuite(create: (env: NodeJS.ProcessEnv) => Promise<TestS
 
     afterAll(async () => {
         await site?.stop();
-        site?.remove();
+        await site?.remove();
         await registry?.stop();
         await engine?.stop();
     });

@@ -94,7 +94,7 @@ export function siteSuite(create: () => Promise<TestSite>): void {
 
     afterAll(async () => {
         await site.stop();
-        site.remove();
+        await site.remove();
     });
 
     /** The labels of the tabs in the edge's Node-RED, asked as its editor asks. */

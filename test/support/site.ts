@@ -18,6 +18,7 @@ const PORT_VARIABLES = [
     "REDGE_TUNNEL_PORT",
     "REDGE_MQTT_PORT",
     "REDGE_BOILER_PORT",
+    "REDGE_METASERVER_PORT",
 ] as const;
 
 export interface CommandResult {
@@ -31,6 +32,7 @@ export class TestSite {
     readonly home: string;
     readonly env: NodeJS.ProcessEnv;
     #process: ChildProcess | undefined;
+    readonly #ends: (() => Promise<void>)[] = [];
     output = "";
 
     private constructor(home: string, env: NodeJS.ProcessEnv) {
@@ -117,7 +119,13 @@ export class TestSite {
         return JSON.parse(await this.kubectlOk([...args, "-o", "json"])) as T;
     }
 
-    remove(): void {
+    /** Ends with `remove` what was started for this site beside it. */
+    onRemove(end: () => Promise<void>): void {
+        this.#ends.push(end);
+    }
+
+    async remove(): Promise<void> {
+        for (const end of this.#ends.splice(0)) await end();
         rmSync(this.home, { recursive: true, force: true });
     }
 }
