@@ -110,6 +110,7 @@ export class CloudSide {
         registry.deleteDevice(id);
         registry.deleteRecord(id);
         this.#context.reporter.forget(id);
+        await this.#context.history.forget(id);
         await registry.commit();
         if (record === undefined) return;
         this.#mappers.remove(id);

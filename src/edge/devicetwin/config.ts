@@ -6,7 +6,7 @@ export interface DeviceTwinConfig {
     readonly nodeName: string;
     /** What reaches the cloud after an outage: the newest value of each property, or every value in order. */
     readonly offlinePolicy: "newest" | "all";
-    /** Values kept on disk for each property: the ring behind `offlinePolicy: "all"` and history queries. */
+    /** Values kept on disk for each property, for flows to ask for; 0 keeps none. */
     readonly historyLength: number;
     /** A value that stays the same is told to the cloud again after this long, as a sign of life. */
     readonly refreshMs: number;

@@ -6,6 +6,7 @@ import type { Logger } from "../../core/log.ts";
 import { type Envelope, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
 import type { DeviceTwinConfig } from "./config.ts";
 import { errorResult, type Stamp, type TwinChange, updateDelta, updateDocument, updateResult } from "./documents.ts";
+import type { History } from "./history.ts";
 import type { DeviceRecord } from "./records.ts";
 import type { Registry } from "./registry.ts";
 import type { Reporter } from "./reporter.ts";
@@ -17,6 +18,7 @@ export interface ContextParts {
     readonly log: Logger;
     readonly registry: Registry;
     readonly reporter: Reporter;
+    readonly history: History;
     readonly toEventBus: (envelope: Envelope) => void;
     readonly toMappers: (envelope: Envelope) => void;
     readonly toCloud: (envelope: Envelope) => void;
@@ -36,6 +38,7 @@ export class TwinContext {
     readonly log: Logger;
     readonly registry: Registry;
     readonly reporter: Reporter;
+    readonly history: History;
     readonly toMappers: (envelope: Envelope) => void;
     readonly toCloud: (envelope: Envelope) => void;
     readonly #toEventBus: (envelope: Envelope) => void;
@@ -46,6 +49,7 @@ export class TwinContext {
         this.log = parts.log;
         this.registry = parts.registry;
         this.reporter = parts.reporter;
+        this.history = parts.history;
         this.toMappers = parts.toMappers;
         this.toCloud = parts.toCloud;
         this.#toEventBus = parts.toEventBus;
@@ -85,6 +89,7 @@ export class TwinContext {
         if (fresh.length > 0) {
             this.registry.putRecord(record);
             this.reporter.changed(record, changes);
+            this.history.changed(record.id, changes);
             await this.#stored(record, eventId, oneSegment);
         }
         const stamp = this.stamp(eventId);

@@ -9,6 +9,7 @@ import { MAPPER_SOURCE } from "../mappers/wire.ts";
 import { CloudSide } from "./cloud-side.ts";
 import type { DeviceTwinConfig } from "./config.ts";
 import { TwinContext } from "./context.ts";
+import { History } from "./history.ts";
 import { MapperSide } from "./mapper-side.ts";
 import { MqttSide } from "./mqtt-side.ts";
 import type { DeviceRecord } from "./records.ts";
@@ -51,6 +52,7 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
             log,
             registry,
             reporter: this.#reporter,
+            history: new History(store, registry.commits, config.historyLength),
             toCloud,
             toEventBus: (envelope) => this.#emit("eventbus", envelope),
             toMappers: (envelope) => this.#emit("mappers", envelope),

@@ -13,11 +13,11 @@ import {
     type ReportedValue,
     WRITE,
 } from "../mappers/wire.ts";
+import { answerQuery } from "./answers.ts";
 import type { TwinContext } from "./context.ts";
 import { pendingWrites, planDesired, planWritten } from "./desired.ts";
 import type { TwinChange } from "./documents.ts";
 import { setState } from "./mqtt-side.ts";
-import { readableTwin } from "./readable-twin.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { DeviceRecord, TwinProperty } from "./records.ts";
 import { policyOf, ReportGate } from "./report-gate.ts";
@@ -83,7 +83,7 @@ export class MapperSide {
     async receive(envelope: Envelope): Promise<void> {
         const { route, content } = envelope;
         if (route.operation === Operation.query) {
-            this.#answer(envelope);
+            await this.#answer(envelope);
             return;
         }
         const id = deviceIdOf(route.resource);
@@ -94,25 +94,21 @@ export class MapperSide {
         await this.#apply(id, { ...report, ...this.#admitted(id, report) });
     }
 
-    #answer(envelope: Envelope): void {
+    async #answer(envelope: Envelope): Promise<void> {
         const { resource } = envelope.route;
         const device = deviceIdOf(resource);
-        const asked = deviceIdOf(resource.replace(/\/twin$/, ""));
         if (resource === ALL_DEVICES) {
             this.replay();
             // So that the mapper knows that it has them all, and may forget others.
             const devices = [...this.#context.registry.deviceIds].length;
             this.#context.toMappers(responseTo(envelope, { devices }, { source: Source.twin, group: Group.twin }));
-        } else if (device !== undefined) this.#replayDevice(device);
-        else if (asked !== undefined) this.#context.toMappers(this.#twinAnswer(envelope, asked));
-        else throw refuse("route.resource", `asks for nothing that is known: ${resource}`);
-    }
-
-    #twinAnswer(envelope: Envelope, id: string): Envelope {
-        const from = { source: Source.twin, group: Group.twin };
-        const record = this.#context.registry.records.get(id);
-        if (record === undefined) return responseTo(envelope, null, { ...from, operation: Operation.error });
-        return responseTo(envelope, { twin: readableTwin(record), state: record.state ?? null }, from);
+        } else if (device !== undefined) {
+            this.#replayDevice(device);
+        } else {
+            const answer = await answerQuery(this.#context, envelope);
+            if (answer === undefined) throw refuse("route.resource", `asks for nothing that is known: ${resource}`);
+            this.#context.toMappers(answer);
+        }
     }
 
     /** The readings that the report policy lets through. */

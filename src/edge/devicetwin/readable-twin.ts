@@ -17,7 +17,7 @@ export function readableTwin(record: DeviceRecord): Readonly<Record<string, Read
         live.map(([name, { actual, expected, type }]) => [
             name,
             {
-                value: actual === undefined ? null : typed(type, actual.value, name),
+                value: actual === undefined ? null : readableValue(type, actual.value, name),
                 timestamp: actual?.timestamp ?? null,
                 quality: actual?.quality ?? "good",
                 expected: expected?.value ?? null,
@@ -27,7 +27,8 @@ export function readableTwin(record: DeviceRecord): Readonly<Record<string, Read
     );
 }
 
-function typed(type: string, value: string, name: string): DeviceValue {
+/** The value behind a twin's text. */
+export function readableValue(type: string, value: string, name: string): DeviceValue {
     const upper = type === "integer" ? "INT" : type.toUpperCase();
     const known = PROPERTY_TYPES.find((one) => one === upper) ?? "STRING";
     // An empty value is one that nobody has set; it has no type.

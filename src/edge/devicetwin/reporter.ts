@@ -21,8 +21,8 @@ export interface ReporterParts {
     readonly send: (envelope: Envelope) => void;
 }
 
-/** Reports of a device kept for the cloud when the policy is "all" and nothing else is said. */
-const DEFAULT_BACKLOG = 100_000;
+/** Reports of a device kept for the cloud when the policy is "all"; beyond that the oldest go. */
+const MAX_BACKLOG = 100_000;
 
 /** Tells the cloud what changed, by the policy: the newest of each property, or every report in its order. */
 export class Reporter {
@@ -45,7 +45,7 @@ export class Reporter {
             current: (id) => registry.records.get(id),
         });
         if (!all) return;
-        const backlog = new Backlog(store, registry.commits, config.historyLength || DEFAULT_BACKLOG);
+        const backlog = new Backlog(store, registry.commits, MAX_BACKLOG);
         this.#backlog = backlog;
         this.#backlogUplink = new BacklogUplink({
             clock,

@@ -95,9 +95,14 @@ export function queryTwin(id: string): Envelope {
     return query(`${deviceResource(id)}/twin`);
 }
 
-function query(resource: string): Envelope {
+/** Asks DeviceTwin for the newest values of a property that it has kept. */
+export function queryHistory(id: string, property: string, count: number): Envelope {
+    return query(`${deviceResource(id)}/history`, { property, count });
+}
+
+function query(resource: string, content: unknown = null): Envelope {
     const route = { source: MAPPER_SOURCE, group: Group.twin, operation: Operation.query, resource };
-    return newEnvelope({ route, content: null });
+    return newEnvelope({ route, content });
 }
 
 /**

@@ -125,6 +125,27 @@ describe("device get", () => {
         ]);
     });
 
+    test("answers with the latest values of a property, oldest first, as many as are kept", async () => {
+        const harness = await startTwin({ historyLength: 5 });
+        const node = new DeviceGet(config({ device: ID, property: "temperature" }), { clock: new ManualClock() });
+        harness.twin.on("output", (output, envelope) => void (output === "mappers" && node.receive(envelope)));
+        node.on("output", (_output, envelope) => void harness.twin.receive(envelope));
+        await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
+        await harness.cloud("insert", "default/device/thermo-1", thermo(undefined));
+        for (let value = 1; value <= 12; value += 1) {
+            await harness.twin.receive(mapperReport(ID, { reported: { temperature: { value, timestamp: value } } }));
+        }
+        const seen: PlainMessage[] = [];
+        node.on("value", (message) => seen.push(message));
+        await node.receiveMessage({ history: 3 });
+        await node.receiveMessage({ history: 100 });
+        const values = (from: number) =>
+            Array.from({ length: 13 - from }, (_, index) => ({ value: from + index, timestamp: from + index }));
+        expect(seen.map(({ payload }) => payload)).toEqual([values(10), values(8)]);
+        await harness.cloud("delete", "default/device/thermo-1", {});
+        expect(await harness.store.scan("devicetwin/history/")).toEqual([]);
+    });
+
     test("an unknown device, and a node that is not wired, are errors", async () => {
         const clock = new ManualClock();
         const node = new DeviceGet(config({ device: "nobody" }), { clock });

@@ -5,7 +5,7 @@ import { type Ports, WireComponent } from "../../../core/component.ts";
 import { RedgeError } from "../../../core/errors/redge-error.ts";
 import { type Envelope, Operation } from "../../../envelope/envelope.ts";
 import { field, isRecord } from "../fields.ts";
-import { queryTwin } from "../wire.ts";
+import { queryHistory, queryTwin } from "../wire.ts";
 import type { DeviceGetConfig } from "./config.ts";
 import { deviceOf, type PlainMessage, propertyOf } from "./messages.ts";
 
@@ -22,7 +22,8 @@ interface Asked {
 
 /**
  * Reads a twin: any message asks DeviceTwin, and comes out again with `msg.payload` the typed value (or all properties of
- * the device, when none is named) and `msg.twin` what else is known: timestamp, quality, expected.
+ * the device, when none is named) and `msg.twin` what else is known: timestamp, quality, expected. A number in `msg.history`
+ * asks for that many of the property's latest values instead, each with its time, oldest first.
  */
 export class DeviceGet extends WireComponent<"devicetwin", DeviceGetEvents> {
     readonly outputs = ["devicetwin"] as const;
@@ -48,7 +49,10 @@ export class DeviceGet extends WireComponent<"devicetwin", DeviceGetEvents> {
     /** Resolves when the value has left. @throws REDGE_DEVICE_MESSAGE, REDGE_DEVICE_UNKNOWN, REDGE_DEVICE_NO_ANSWER */
     receiveMessage(message: PlainMessage): Promise<void> {
         const device = deviceOf(this.#config, message, "device get");
-        const query = queryTwin(device);
+        const property = propertyOf(this.#config, message);
+        const { history } = message;
+        const past = typeof history === "number" && property !== undefined;
+        const query = past ? queryHistory(device, property, history) : queryTwin(device);
         const id = query.header.msg_id;
         return new Promise((resolve, reject) => {
             const timer = this.#ports.clock.after(this.#config.timeoutMs, () => {
@@ -58,7 +62,7 @@ export class DeviceGet extends WireComponent<"devicetwin", DeviceGetEvents> {
             this.#asked.set(id, {
                 message,
                 device,
-                property: propertyOf(this.#config, message),
+                property,
                 timer,
                 resolve,
                 reject,
@@ -74,6 +78,12 @@ export class DeviceGet extends WireComponent<"devicetwin", DeviceGetEvents> {
         asked.timer.cancel();
         if (route.operation === Operation.error) {
             asked.reject(new RedgeError("REDGE_DEVICE_UNKNOWN", { device: asked.device }));
+            return;
+        }
+        const values = field(content, "history");
+        if (Array.isArray(values)) {
+            this.emit("value", { ...asked.message, payload: values, device: asked.device });
+            asked.resolve();
             return;
         }
         const twin = field(content, "twin");
