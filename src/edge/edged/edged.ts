@@ -19,7 +19,9 @@ import { asKubeObject } from "./objects.ts";
 import { EventRecorder } from "./pods/events.ts";
 import { ImageKeeper } from "./pods/images.ts";
 import { PodManager } from "./pods/manager.ts";
+import { isMirror, removeMirror } from "./pods/mirror.ts";
 import { chooseRuntime } from "./pods/runtime-choice.ts";
+import { StaticPods } from "./pods/static-pods.ts";
 import type { PodRuntime } from "./runtimes/runtime.ts";
 import { podTokens } from "./volumes/tokens.ts";
 import { VolumeManager } from "./volumes/volume-manager.ts";
@@ -48,6 +50,7 @@ export class Edged extends WireComponent<EdgedOutput> {
     readonly #pods: PodManager;
     readonly #volumes: VolumeManager;
     readonly #kubelet: KubeletApi;
+    readonly #static: StaticPods;
     #registered = false;
     #started = false;
     #stopped = false;
@@ -102,6 +105,11 @@ export class Edged extends WireComponent<EdgedOutput> {
                 finished,
             }),
         });
+        this.#static = new StaticPods(config.staticPodPath, config.nodeName, {
+            ...ports,
+            apply: (pod) => this.#applyListed(pod),
+            remove: (pod) => this.#pods.remove(pod),
+        });
         const address = config.kubelet || `unix:${join(config.rootDir, "kubelet.sock")}`;
         const { nodeName, rootDir } = config;
         const machine = ports.machine ?? thisMachine;
@@ -128,6 +136,7 @@ export class Edged extends WireComponent<EdgedOutput> {
         this.#early = [];
         for (const envelope of early) this.#take(envelope);
         await this.#node.start();
+        await this.#static.start();
         this.#list();
     }
 
@@ -135,7 +144,7 @@ export class Edged extends WireComponent<EdgedOutput> {
         if (this.#stopped) return;
         this.#stopped = true;
         this.#client.stop();
-        const ended = Promise.all([this.#kubelet.stop(), this.#node.stop(), this.#pods.stop()]);
+        const ended = Promise.all([this.#static.stop(), this.#kubelet.stop(), this.#node.stop(), this.#pods.stop()]);
         await Promise.race([ended, new Promise<void>((resolve) => this.#ports.clock.after(1_500, resolve))]);
         await Promise.all(this.#ports.runtimes.map((runtime) => runtime.stop()));
     }
@@ -160,7 +169,8 @@ export class Edged extends WireComponent<EdgedOutput> {
         }
         const gone = operation === Operation.delete;
         if (name.type === "pod") {
-            if (gone) this.#pods.remove(object);
+            if (isMirror(object)) this.#mirrorPushed(object, gone);
+            else if (gone) this.#pods.remove(object);
             else this.#pods.apply(object);
         } else if (name.type === "node") {
             if (object.metadata.name !== this.#config.nodeName) return;
@@ -170,6 +180,14 @@ export class Edged extends WireComponent<EdgedOutput> {
             this.#client.pushed(resource, gone ? undefined : object);
             this.#pods.objectChanged(name.type, name.namespace, object.metadata.name);
         }
+    }
+
+    /** Somebody deletes the image of a static pod: let it go; the next status makes a new one. */
+    #mirrorPushed(mirror: KubeObject, gone: boolean): void {
+        if (gone || mirror.metadata.deletionTimestamp === undefined) return;
+        removeMirror(this.#client, mirror, mirror.metadata.uid).catch((thrown: unknown) => {
+            this.#ports.log.debug("the image of a static pod was not removed", { reason: errorText(thrown) });
+        });
     }
 
     #linkUp(): void {
@@ -184,7 +202,7 @@ export class Edged extends WireComponent<EdgedOutput> {
             async (content) => {
                 for (const item of Array.isArray(content) ? content : []) {
                     const pod = asKubeObject(item);
-                    if (pod !== undefined) this.#applyListed(pod);
+                    if (pod !== undefined && !isMirror(pod)) this.#applyListed(pod);
                 }
                 await this.#pods.listed();
             },

@@ -6,6 +6,7 @@ import { Operation } from "../../../envelope/envelope.ts";
 import { formatResource } from "../../../envelope/resource.ts";
 import type { MetaClient } from "../meta-client.ts";
 import type { Pod, PodStatus } from "../podspec/types.ts";
+import { isStatic, makeMirror } from "./mirror.ts";
 
 const RETRY_MS = 5_000;
 
@@ -22,6 +23,7 @@ export class StatusReporter {
     #confirmed: Readonly<Record<string, unknown>> = {};
     #confirmedText = "";
     #sending = false;
+    #mirror: { readonly uid: string | undefined } | undefined;
     #retry: Timer | undefined;
     #stopped = false;
     readonly #onConfirmed: () => void;
@@ -82,11 +84,19 @@ export class StatusReporter {
         this.#retry = this.#clock.after(RETRY_MS, () => this.#push());
     }
 
+    /** A static pod has an image of itself in the API, under a uid of the API's own. */
+    async #uidInApi(): Promise<string | undefined> {
+        if (!isStatic(this.#pod)) return this.#pod.metadata.uid;
+        this.#mirror ??= await makeMirror(this.#client, this.#pod);
+        return this.#mirror.uid;
+    }
+
     async #send(status: PodStatus): Promise<void> {
-        const { namespace, name, uid } = this.#pod.metadata;
+        const { namespace, name } = this.#pod.metadata;
+        const uid = await this.#uidInApi();
         const dropped = Object.keys(this.#confirmed).filter((key) => !(key in status));
         const patch = {
-            metadata: { uid },
+            ...(uid === undefined ? {} : { metadata: { uid } }),
             status: { ...Object.fromEntries(dropped.map((key) => [key, null])), ...status, ...this.#ipLists(status) },
         };
         await this.#client.request(Operation.patch, formatResource(namespace, "podpatch", name), JSON.stringify(patch));

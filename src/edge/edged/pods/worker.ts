@@ -12,6 +12,7 @@ import type { ContainerRecord, PodRecord, PodRuntime } from "../runtimes/runtime
 import { Backoff } from "./backoff.ts";
 import type { RuntimeChoice, WorkerDeps } from "./deps.ts";
 import { ExitMessages } from "./exit-messages.ts";
+import { isStatic, removeMirror } from "./mirror.ts";
 import { type ContainerView, type Plan, type PlannedStart, planPod, viewsOf } from "./plan.ts";
 import { StatusReporter } from "./reporter.ts";
 import { sandboxSpec } from "./sandbox.ts";
@@ -343,6 +344,11 @@ export class PodWorker {
             const { namespace, name, uid } = this.#pod.metadata;
             const options = { gracePeriodSeconds: 0, preconditions: { uid } };
             await this.#deps.client.request(Operation.delete, formatResource(namespace, "pod", name), options);
+        }
+        if (this.#gone && isStatic(this.#pod)) {
+            removeMirror(this.#deps.client, this.#pod, undefined).catch((thrown: unknown) => {
+                this.#log.warn("a static pod is gone, but not yet its image in the API", { error: thrown });
+            });
         }
         this.#released = true;
         this.#reporter.stop();
