@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import { catalogue } from "../src/core/errors/catalogue.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const pages = [
@@ -28,7 +29,9 @@ describe("documentation", () => {
                 .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8")),
         );
         const used = new Set(
-            sources.flatMap((text) => text.match(/\bREDGE_(?!CLI_|KUBE_STATUS|CONFIG_)[A-Z_]+\b/g) ?? []),
+            sources
+                .flatMap((text) => text.match(/\bREDGE_[A-Z_]*[A-Z]\b/g) ?? [])
+                .filter((name) => !(name in catalogue)),
         );
         const internal = [
             "REDGE_USER_DIR",
