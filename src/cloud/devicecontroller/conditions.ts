@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { asRecord, asRecords, asText } from "../../core/json.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { desiredValues, modelOf, modelProperty, nodeOf, reportPeriodMs } from "./device.ts";
+import { desiredValues, expectsReports, modelOf, modelProperty, nodeOf, reportPeriodMs } from "./device.ts";
 import type { Twins } from "./twins.ts";
 import { refusal, sameValue } from "./values.ts";
 
@@ -81,7 +81,7 @@ function reporting(device: KubeObject, facts: DeviceFacts): readonly Finding[] {
     const newestMs = newestTime(facts);
     const madeMs = Date.parse(device.metadata.creationTimestamp ?? "");
     if (newestMs === undefined) {
-        if (!(facts.nowMs - madeMs > limitMs)) return [];
+        if (!expectsReports(device) || !(facts.nowMs - madeMs > limitMs)) return [];
         return [finding("Reporting", "False", "MapperMissing", "no mapper has reported anything of this device yet")];
     }
     if (periodMs !== undefined && facts.nowMs - newestMs > limitMs) {

@@ -39,6 +39,15 @@ export function desiredValues(device: KubeObject): readonly DesiredValue[] {
     });
 }
 
+/** Whether anything of the device is to be reported at all. */
+export function expectsReports(device: KubeObject): boolean {
+    const spec = asRecord(device["spec"]);
+    const properties = asRecords(spec["properties"]);
+    return (
+        asRecord(spec["stateReport"])["reportToCloud"] === true || properties.some((p) => p["reportToCloud"] === true)
+    );
+}
+
 const DEFAULT_CYCLE_MS = 1000;
 
 /**
