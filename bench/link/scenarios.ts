@@ -16,7 +16,6 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
         await updates(100, 20, "memory");
         await updates(1_000, 3, "memory");
     },
-    one: () => updates(1, 1_000, "embedded"),
     devices: () => devices(1_000, "embedded"),
     reports: async () => {
         await reports("embedded");
