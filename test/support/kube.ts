@@ -44,6 +44,8 @@ export interface RealKube {
     readonly kubeconfig: string;
     /** What the processes wrote, for a failing test to show. */
     readonly logFolder: string;
+    /** Kills the API server; the function it answers starts it again, at the same address on the same data. */
+    killApiServer(): Promise<() => void>;
     stop(): Promise<void>;
 }
 
@@ -53,18 +55,25 @@ export async function startRealKube(options: RealKubeOptions = {}): Promise<Real
     const binaries = assets();
     const processes: ChildProcess[] = [];
     const apis = options.redgeApis ? await (await import("./redge-apis.ts")).RedgeApis.start() : undefined;
+    // A test that ran out of time is cut off before it stops what it started.
+    const killAll = (): void => {
+        for (const child of processes) child.kill("SIGKILL");
+    };
+    process.once("exit", killAll);
     const stop = async (): Promise<void> => {
+        process.off("exit", killAll);
         // In reverse: a controller manager without its API server writes pages of complaints.
         for (const child of processes.reverse()) await ended(child);
         await apis?.stop();
         await rm(folder, { recursive: true, force: true });
     };
-    const run = (name: string, flags: readonly string[]): void => {
+    const run = (name: string, flags: readonly string[]): ChildProcess => {
         const child = spawn(join(binaries, name), flags, { stdio: ["ignore", "pipe", "pipe"], cwd: folder });
-        const log = createWriteStream(join(folder, `${name}.log`));
+        const log = createWriteStream(join(folder, `${name}.log`), { flags: "a" });
         child.stdout?.pipe(log);
         child.stderr?.pipe(log);
         processes.push(child);
+        return child;
     };
     try {
         const [client, peer, api, scheduler, manager] = (await freePorts(5)) as [
@@ -78,7 +87,15 @@ export async function startRealKube(options: RealKubeOptions = {}): Promise<Real
         await writeSecrets(folder, token);
         run("etcd", etcdFlags(folder, client, peer));
         const proxy = apis === undefined ? [] : await proxyFlags(folder, apis.proxyCertificate);
-        run("kube-apiserver", [...apiServerFlags(folder, client, api), ...proxy, ...(options.apiServerFlags ?? [])]);
+        const flags = [...apiServerFlags(folder, client, api), ...proxy, ...(options.apiServerFlags ?? [])];
+        let apiServer = run("kube-apiserver", flags);
+        const killApiServer = async (): Promise<() => void> => {
+            processes.splice(processes.indexOf(apiServer), 1);
+            await ended(apiServer);
+            return () => {
+                apiServer = run("kube-apiserver", flags);
+            };
+        };
         const server = `https://127.0.0.1:${api}`;
         const certificate = join(folder, "certs", "apiserver.crt");
         const { createKubeClient } = await import("../../src/kube/client/https-client.ts");
@@ -105,7 +122,7 @@ export async function startRealKube(options: RealKubeOptions = {}): Promise<Real
             const admin = createKubeClient(connection, { clock: systemClock, random: Math.random });
             await apis.join(admin);
         }
-        return { server, connection, kubeconfig, logFolder: folder, stop };
+        return { server, connection, kubeconfig, logFolder: folder, killApiServer, stop };
     } catch (failure) {
         await stop();
         throw failure;
