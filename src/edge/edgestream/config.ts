@@ -8,6 +8,8 @@ export interface EdgeStreamConfig {
     readonly kubelet: string;
     /** What the node calls its own address; requests for metrics may name it. */
     readonly nodeAddress: string;
+    /** Forward proxy, `http://[user:password@]host:port`; absent: none. */
+    readonly proxy?: string;
 }
 
 export const edgeStreamConfig = {
@@ -16,6 +18,7 @@ export const edgeStreamConfig = {
         cloudUrl: { type: "string", pattern: "^wss://" },
         kubelet: { type: "string", pattern: "^(unix:.+|http://.+)$" },
         nodeAddress: { type: "string", default: "127.0.0.1" },
+        proxy: { type: "string", pattern: "^http://" },
     },
     required: ["cloudUrl", "kubelet", "nodeAddress"],
 } as const satisfies ConfigSchema;

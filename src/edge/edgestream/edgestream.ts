@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { WebSocket } from "ws";
 import { sleep, type Timer } from "../../core/clock.ts";
 import type { Component, ComponentState, Ports } from "../../core/component.ts";
@@ -6,6 +7,7 @@ import { Emitter } from "../../core/emitter.ts";
 import { errorText } from "../../core/errors/redge-error.ts";
 import { Backoff } from "../../link/backoff.ts";
 import type { EdgeIdentity } from "../../link/identity/ports.ts";
+import { proxiedTls } from "../../link/transport/proxy.ts";
 import { MAX_MESSAGE_BYTES, TUNNEL_HEADER, TUNNEL_PATH } from "../../link/tunnel/message.ts";
 import { Tunnel } from "../../link/tunnel/tunnel.ts";
 import type { EdgeStreamConfig } from "./config.ts";
@@ -73,10 +75,12 @@ export class EdgeStream extends Emitter<{ state: [state: ComponentState] }> impl
     /** One tunnel from handshake to end. Resolves with why it ended, rejects when there was none. */
     async #connection(): Promise<string> {
         const { certPem, keyPem, caPem } = await this.#ports.identity.tls();
-        const socket = new WebSocket(new URL(TUNNEL_PATH, this.#config.cloudUrl), {
-            cert: certPem,
-            key: keyPem,
-            ca: caPem,
+        const { cloudUrl, proxy } = this.#config;
+        const url = new URL(TUNNEL_PATH, cloudUrl);
+        const tls = { cert: certPem, key: keyPem, ca: caPem };
+        const socket = new WebSocket(url, {
+            ...tls,
+            ...(proxy === undefined ? {} : { createConnection: connectorThrough(proxy, url, tls) }),
             headers: {
                 SessionHostNameOverride: this.#ports.identity.nodeName,
                 SessionInternalIP: this.#config.nodeAddress,
@@ -86,7 +90,7 @@ export class EdgeStream extends Emitter<{ state: [state: ComponentState] }> impl
             perMessageDeflate: false,
             skipUTF8Validation: true,
             maxPayload: MAX_MESSAGE_BYTES + 32,
-        });
+        } as ConstructorParameters<typeof WebSocket>[2]);
         const abort = (): void => socket.terminate();
         this.#stop.signal.addEventListener("abort", abort, { once: true });
         try {
@@ -127,6 +131,13 @@ export class EdgeStream extends Emitter<{ state: [state: ComponentState] }> impl
             });
         });
     }
+}
+
+/** How `ws` is given a socket that takes a while to open. */
+function connectorThrough(proxy: string, url: URL, tls: ConnectionOptions) {
+    return (_options: unknown, ready: (error: Error | null, socket?: TLSSocket) => void): undefined => {
+        proxiedTls(proxy, url, tls, HANDSHAKE_MS).then((socket) => ready(null, socket), ready);
+    };
 }
 
 /** Resolves with the window the cloud agreed to; undefined for a stock CloudCore. */

@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type RequestOptions, request } from "node:https";
+import type { ConnectionOptions } from "node:tls";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
+import { proxiedTls } from "../transport/proxy.ts";
 import { hashOf } from "./join-token.ts";
 
 /** KubeEdge's own limit for the whole exchange. */
 const TIMEOUT_MS = 30_000;
 /** Certificates are below 2 KiB; an answer beyond this is no certificate. */
 const MAX_ANSWER_BYTES = 64 * 1024;
+
+/** Where the cloud is, and how to get there. */
+export interface CloudAddress {
+    readonly url: string;
+    /** Forward proxy, `http://[user:password@]host:port`. */
+    readonly proxy?: string | undefined;
+}
 
 export interface CertificateOrder {
     readonly nodeName: string;
@@ -20,9 +29,9 @@ export interface CertificateOrder {
  * `GET /ca.crt`. The connection cannot be verified yet: the hash in the join token is what vouches for the answer.
  * @throws REDGE_IDENTITY_UNREACHABLE, REDGE_IDENTITY_REFUSED, REDGE_IDENTITY_CA_MISMATCH
  */
-export async function fetchCa(cloudUrl: string, caHash: string, signal?: AbortSignal): Promise<Buffer> {
-    const caDer = await exchange(cloudUrl, "/ca.crt", { rejectUnauthorized: false }, undefined, signal);
-    if (hashOf(caDer) !== caHash) throw new RedgeError("REDGE_IDENTITY_CA_MISMATCH", { cloud: cloudUrl });
+export async function fetchCa(cloud: CloudAddress, caHash: string, signal?: AbortSignal): Promise<Buffer> {
+    const caDer = await exchange(cloud, "/ca.crt", { rejectUnauthorized: false }, undefined, signal);
+    if (hashOf(caDer) !== caHash) throw new RedgeError("REDGE_IDENTITY_CA_MISMATCH", { cloud: cloud.url });
     return caDer;
 }
 
@@ -30,32 +39,40 @@ export async function fetchCa(cloudUrl: string, caHash: string, signal?: AbortSi
  * `GET /edge.crt` with the request in its body (wire protocol, section 4.3). Answers the certificate as DER.
  * @throws REDGE_IDENTITY_UNREACHABLE, REDGE_IDENTITY_REFUSED
  */
-export function orderCertificate(cloudUrl: string, order: CertificateOrder, signal?: AbortSignal): Promise<Buffer> {
+export function orderCertificate(cloud: CloudAddress, order: CertificateOrder, signal?: AbortSignal): Promise<Buffer> {
     const { nodeName, csrDer, caPem, proof } = order;
     const identity =
         "jwt" in proof
             ? { headers: { Authorization: `Bearer ${proof.jwt}` } }
             : { headers: {}, cert: proof.certPem, key: proof.keyPem };
     const headers = { ...identity.headers, NodeName: nodeName, "Content-Length": csrDer.length };
-    return exchange(cloudUrl, "/edge.crt", { ...identity, ca: caPem, headers }, csrDer, signal);
+    return exchange(cloud, "/edge.crt", { ...identity, ca: caPem, headers }, csrDer, signal);
 }
 
-function exchange(
-    cloudUrl: string,
+async function exchange(
+    cloud: CloudAddress,
     path: string,
     options: RequestOptions,
     body: Buffer | undefined,
     signal: AbortSignal | undefined,
 ): Promise<Buffer> {
-    return new Promise((resolve, reject) => {
-        const fail = (error: unknown): void => {
-            const reason = errorText(error);
-            reject(new RedgeError("REDGE_IDENTITY_UNREACHABLE", { cloud: cloudUrl, reason }, error));
-        };
+    const unreachable = (error: unknown): RedgeError =>
+        new RedgeError("REDGE_IDENTITY_UNREACHABLE", { cloud: cloud.url, reason: errorText(error) }, error);
+    const url = new URL(path, cloud.url);
+    let connection: Pick<RequestOptions, "agent" | "createConnection"> = { agent: false };
+    if (cloud.proxy !== undefined) {
+        try {
+            const socket = await proxiedTls(cloud.proxy, url, options as ConnectionOptions, TIMEOUT_MS);
+            connection = { createConnection: () => socket };
+        } catch (error) {
+            throw unreachable(error);
+        }
+    }
+    return await new Promise((resolve, reject) => {
+        const fail = (error: unknown): void => reject(unreachable(error));
         const limit = AbortSignal.timeout(TIMEOUT_MS);
         const ended = signal === undefined ? limit : AbortSignal.any([limit, signal]);
-        const url = new URL(path, cloudUrl);
-        const sent = request(url, { ...options, method: "GET", agent: false, signal: ended }, (answer) => {
+        const sent = request(url, { ...options, ...connection, method: "GET", signal: ended }, (answer) => {
             const chunks: Buffer[] = [];
             let size = 0;
             answer.on("data", (chunk: Buffer) => {
@@ -68,7 +85,7 @@ function exchange(
                 const content = Buffer.concat(chunks);
                 const status = answer.statusCode ?? 0;
                 if (status === 200) resolve(content);
-                else reject(refusal(cloudUrl, status, content));
+                else reject(refusal(cloud.url, status, content));
             });
         });
         sent.on("error", fail);

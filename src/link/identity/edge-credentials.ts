@@ -5,7 +5,7 @@ import type { Component, Ports } from "../../core/component.ts";
 import type { ConfigSchema } from "../../core/config.ts";
 import { Emitter } from "../../core/emitter.ts";
 import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
-import { fetchCa, orderCertificate } from "./bootstrap-client.ts";
+import { type CloudAddress, fetchCa, orderCertificate } from "./bootstrap-client.ts";
 import { EdgeFiles, type NodeMaterial } from "./edge-files.ts";
 import { splitToken } from "./join-token.ts";
 import { keyPem } from "./key-pair.ts";
@@ -19,6 +19,8 @@ export interface EdgeCredentialsConfig {
     /** Needed to join, and to come back after the certificate expired; not in between. */
     readonly token?: string;
     readonly folder: string;
+    /** Forward proxy, `http://[user:password@]host:port`; absent: none. */
+    readonly proxy?: string;
 }
 
 export const edgeCredentialsConfig = {
@@ -32,6 +34,7 @@ export const edgeCredentialsConfig = {
         cloudUrl: { type: "string", pattern: "^https://" },
         token: { type: "string" },
         folder: { type: "string", minLength: 1 },
+        proxy: { type: "string", pattern: "^http://" },
     },
     required: ["nodeName", "cloudUrl", "folder"],
 } as const satisfies ConfigSchema;
@@ -98,6 +101,10 @@ export class EdgeCredentials extends Emitter<{ renewed: [] }> implements EdgeIde
         return this.on("renewed", listener);
     }
 
+    get #cloud(): CloudAddress {
+        return { url: this.#config.cloudUrl, proxy: this.#config.proxy };
+    }
+
     #valid(): NodeMaterial | undefined {
         if (this.#material === undefined) return undefined;
         return this.#ports.clock.nowMs() < expiryOf(this.#material) ? this.#material : undefined;
@@ -118,7 +125,7 @@ export class EdgeCredentials extends Emitter<{ renewed: [] }> implements EdgeIde
             throw new RedgeError("REDGE_IDENTITY_EXPIRED", { node: this.nodeName, at });
         }
         const { caHash, jwt } = splitToken(token);
-        const ca = new X509Certificate(await fetchCa(cloudUrl, caHash, this.#stop.signal));
+        const ca = new X509Certificate(await fetchCa(this.#cloud, caHash, this.#stop.signal));
         const material = await this.#obtain(ca, { jwt });
         this.#ports.log.info("joined", { node: this.nodeName, cloud: cloudUrl, until: material.certificate.validTo });
         return material;
@@ -132,7 +139,7 @@ export class EdgeCredentials extends Emitter<{ renewed: [] }> implements EdgeIde
         const key = await this.#files.nextKey();
         const csrDer = createCsr(subjectOf(this.nodeName), key);
         const order = { nodeName: this.nodeName, csrDer, caPem: toPem("CERTIFICATE", ca.raw), proof };
-        const answer = await orderCertificate(cloudUrl, order, this.#stop.signal);
+        const answer = await orderCertificate(this.#cloud, order, this.#stop.signal);
         const certificate = readIssued(answer, cloudUrl);
         if (!certificate.checkPrivateKey(key) || !certificate.verify(ca.publicKey) || !this.#isMine(certificate)) {
             const reason = "it issued a certificate that is not the one asked for";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { connect as tlsConnect } from "node:tls";
 import { WebSocket } from "ws";
@@ -7,6 +7,7 @@ import { RedgeError } from "../../core/errors/redge-error.ts";
 import type { TlsMaterial } from "../identity/ports.ts";
 import { parseSession, type RedgeSession, SESSION_HEADER } from "../session.ts";
 import type { LinkConnection } from "./connection.ts";
+import { throughProxy } from "./proxy.ts";
 import { WebSocketConnection } from "./websocket.ts";
 
 export interface DialOptions {
@@ -94,43 +95,6 @@ function openSocket(
         ready,
     );
     return undefined;
-}
-
-/** An HTTP CONNECT tunnel (RFC 9110, section 9.3.6). */
-function throughProxy(proxy: string, authority: string, timeoutMs: number): Promise<Socket> {
-    const { hostname, port, username, password } = new URL(proxy);
-    const credentials = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
-    return new Promise((resolve, reject) => {
-        const request = httpRequest({
-            method: "CONNECT",
-            host: hostname,
-            port: Number(port || 80),
-            path: authority,
-            agent: false,
-            timeout: timeoutMs,
-            headers: {
-                Host: authority,
-                ...(username === "" ? {} : { "Proxy-Authorization": `Basic ${credentials.toString("base64")}` }),
-            },
-        });
-        request.once("connect", (response, socket) => {
-            if (response.statusCode === 200) {
-                resolve(socket);
-                return;
-            }
-            socket.destroy();
-            const reason = `the proxy answered ${response.statusCode}`;
-            reject(new RedgeError("REDGE_LINK_REFUSED", { url: authority, reason }));
-        });
-        request.once("response", (response) => {
-            response.resume();
-            const reason = `the proxy answered ${response.statusCode}`;
-            reject(new RedgeError("REDGE_LINK_REFUSED", { url: authority, reason }));
-        });
-        request.once("timeout", () => request.destroy(new Error("the proxy does not answer")));
-        request.once("error", reject);
-        request.end();
-    });
 }
 
 async function bodyOf(response: IncomingMessage): Promise<string> {

@@ -7,6 +7,7 @@ import { WebSocket } from "ws";
 import { isRedgeError } from "../../../src/core/errors/redge-error.ts";
 import { Kinds } from "../../../src/kube/types.ts";
 import type { TlsMaterial } from "../../../src/link/identity/ports.ts";
+import { ForwardProxy } from "../../support/link/forward-proxy.ts";
 import { TestPki } from "../../support/link/test-pki.ts";
 import { Streams } from "./harness.ts";
 
@@ -162,6 +163,16 @@ describe("the tunnel port", () => {
         await streams.cloud?.stop();
         await streams.startCloud({ tunnelPort: port });
         await expect.poll(async () => (await streams.ask(LOGS)).status, { timeout: 4_000 }).toBe(200);
+    });
+
+    test("is reached through a forward proxy", async () => {
+        const proxy = new ForwardProxy();
+        await proxy.start();
+        streams.kubelet.on("request", (_incoming, response) => response.end("ok"));
+        await streams.connectEdge("edge-1", streams.tunnelUrl, proxy.url());
+        expect((await streams.ask(LOGS)).body).toBe("ok");
+        expect(proxy.asked).toEqual([`127.0.0.1:${streams.cloud?.ports.tunnel}`]);
+        await proxy.stop();
     });
 
     test("a port in use is told", async () => {

@@ -21,6 +21,7 @@ import {
 } from "../../../src/link/identity/index.ts";
 import { newKey } from "../../../src/link/identity/key-pair.ts";
 import { createCsr } from "../../../src/link/identity/x509.ts";
+import { ForwardProxy } from "../../support/link/forward-proxy.ts";
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
@@ -275,6 +276,25 @@ describe("EdgeCredentials against a CloudAuthority over HTTPS", () => {
         await expect((await edge()).tls()).rejects.toSatisfy(code("REDGE_IDENTITY_EXPIRED"));
         const back = await (await edge(await cloud.createToken({ ttlMs: HOUR }))).tls();
         expect(Date.parse(new X509Certificate(back.certPem).validTo)).toBeGreaterThan(clock.nowMs());
+    });
+
+    test("joins through a forward proxy, and says when that does not let it", async () => {
+        const proxy = new ForwardProxy();
+        await proxy.start();
+        const token = await cloud.createToken({ ttlMs: HOUR });
+        const config = { nodeName: "edge-1", cloudUrl: url, folder: join(folder, "edge"), token };
+        const refused = new EdgeCredentials({ ...config, proxy: proxy.url("") }, ports());
+        edges.push(refused);
+        await refused.start();
+        await expect(refused.tls()).rejects.toSatisfy(
+            (error) => isRedgeError(error, "REDGE_IDENTITY_UNREACHABLE") && error.message.includes("407"),
+        );
+        const joining = new EdgeCredentials({ ...config, proxy: proxy.url() }, ports());
+        edges.push(joining);
+        await joining.start();
+        expect((await joining.tls()).caPem).toBe(cloud.caPem);
+        expect(proxy.asked).toEqual([url.slice("https://".length), url.slice("https://".length)]);
+        await proxy.stop();
     });
 
     test("a node that was renamed joins anew", async () => {
