@@ -32,6 +32,8 @@ const RECEIVED_PATIENCE_MS = 10_000;
 /** How long after a heartbeat the cloud has to show a sign of life. */
 const SILENCE_GRACE_MS = 10_000;
 
+const NEEDS_SOMEBODY = /^REDGE_(LINK_REFUSED|IDENTITY_(?!UNREACHABLE))/;
+
 /** The edge end of the link, to a Redge CloudHub or a stock CloudCore (KubeEdge wire protocol v1.23). */
 export class EdgeHub extends WireComponent<EdgeHubOutput> {
     readonly outputs = ["resources", "devices", "user", "link"] as const;
@@ -50,6 +52,8 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
     #status: Timer | undefined;
     #told = "";
     #trouble: string | undefined;
+    /** Trying again will not help: the cloud refuses this node, or there is no certificate to be had. */
+    #stuck = false;
     #running = false;
     #unlisten: (() => void) | undefined;
 
@@ -159,7 +163,8 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
     }
 
     #noLink(reason: unknown): void {
-        this.#trouble = isRedgeError(reason, "REDGE_LINK_REFUSED") ? reason.message : errorText(reason);
+        this.#trouble = errorText(reason);
+        this.#stuck = isRedgeError(reason) && NEEDS_SOMEBODY.test(reason.code);
         this.#tellState();
     }
 
@@ -273,6 +278,7 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
         const told = `${text} ${JSON.stringify(params)}`;
         if (!this.#running || told === this.#told) return;
         this.#told = told;
-        this.report({ level: connected ? "ready" : "connecting", text, params });
+        const waiting = this.#stuck ? "disconnected" : "connecting";
+        this.report({ level: connected ? "ready" : waiting, text, params });
     }
 }
