@@ -54,7 +54,7 @@ describe("decodeProtobuf", () => {
     it("refuses what is no Kubernetes object, however it is damaged, without ever hanging or crashing", () => {
         const good = Buffer.from(kubectlBodies.deployment, "base64");
         expect(() => decodeProtobuf(Buffer.from("{}"))).toThrow("mark of Kubernetes");
-        fc.assert(
+        void fc.assert(
             fc.property(fc.nat(good.length - 1), fc.nat(255), (at, byte) => {
                 const bad = Buffer.from(good);
                 bad[at] = byte;
