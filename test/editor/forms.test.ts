@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chromiumPart, Editor } from "../support/editor.ts";
@@ -13,9 +13,16 @@ interface FlowNode {
 }
 
 const flow = (name: string): FlowNode[] => JSON.parse(readFileSync(join(packageRoot, name), "utf8"));
-const nodes = [...flow("cloud-flows/cloud.json"), ...flow("edge-flows/edge.json")];
+const examples = readdirSync(join(packageRoot, "examples")).filter((name) => name.endsWith(".json"));
+const shipped = [...flow("cloud-flows/cloud.json"), ...flow("edge-flows/edge.json")];
+const shown = new Set(shipped.map(({ type }) => type));
+/** Examples of the nodes that the flows above do not have. */
+const others = examples
+    .map((name) => flow(`examples/${name}`))
+    .filter((example) => example.some(({ type }) => type.startsWith("kubeedge-") && !shown.has(type)));
+const nodes = [...others.flat(), ...shipped];
 const unique = [...new Map(nodes.map((node) => [node.id, node])).values()];
-const ours = unique.filter(({ type }) => type.startsWith("kubeedge-"));
+const ours = [...new Map(unique.filter(({ type }) => type.startsWith("kubeedge-")).map((n) => [n.type, n])).values()];
 
 describeWith([chromiumPart], "forms in the editor", () => {
     describe.each(["node-red", "node-red-v4"])("of %s", (nodeRed) => {

@@ -59,4 +59,23 @@ describe.each(["node-red", "node-red-v4"])("shipped flows in %s", (nodeRed) => {
             ({ fill }) => fill === "green",
         );
     });
+
+    test("a node is changed and restarted alone, then removed, while the others go on", async () => {
+        const nodes = flow("edge-flows/edge.json");
+        red = await TestNodeRed.start({ nodeRed, flows: nodes, env });
+        const [changed, other] = ["kubeedge-metamanager", "kubeedge-devicetwin"].map((type) => idOf(nodes, type));
+        for (const id of [changed, other]) await red.untilStatus(id ?? "", ({ fill }) => fill === "green");
+        red.statuses.clear();
+        await red.deploy(
+            nodes.map((node) => (node.id === changed ? { ...node, name: "renamed" } : node)),
+            "nodes",
+        );
+        await red.untilStatus(changed ?? "", ({ fill }) => fill === "green");
+        await red.deploy(
+            nodes.filter(({ id }) => id !== changed),
+            "nodes",
+        );
+        expect(red.statuses.get(other ?? "")?.fill ?? "green").toBe("green");
+        expect(red.log.filter(({ level }) => level <= ERROR)).toEqual([]);
+    });
 });

@@ -51,5 +51,6 @@ function text(message) {
 }
 
 function tell(happening) {
-    if (process.connected) process.send(happening);
+    // A parent that left meanwhile has nothing to be told any more.
+    if (process.connected) process.send(happening, () => {});
 }
