@@ -12,6 +12,7 @@ RED.nodes.registerType("kubeedge-identity", {
         storage: { value: "", validate: oneOf("secret", "folder") },
         nodeName: { value: "", validate: kubernetesName },
         cloudUrl: { value: "", validate: url("https") },
+        proxy: { value: "", validate: url("http") },
         folder: { value: "" },
     },
     credentials: { token: { type: "password" } },

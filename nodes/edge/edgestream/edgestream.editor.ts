@@ -12,6 +12,7 @@ RED.nodes.registerType("kubeedge-edgestream", {
         version: { value: 1 },
         identity: { value: "", type: "kubeedge-identity", required: true },
         cloudUrl: { value: "", validate: url("wss") },
+        proxy: { value: "", validate: url("http") },
         kubelet: { value: "" },
         folder: { value: "" },
     },
