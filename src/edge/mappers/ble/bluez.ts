@@ -51,15 +51,10 @@ export class BluezCentral implements BleCentral {
     }
 
     async #peripheral(device: string, unwatch: () => void): Promise<BlePeripheral> {
-        const found = new Map<string, { path: string; flags: readonly string[] }>();
-        for (const [path, interfaces] of await this.#objects()) {
-            const properties = interfaces[CHARACTERISTIC];
-            const uuid = text(field(properties, "UUID"))?.toLowerCase();
-            const flags = field(properties, "Flags");
-            if (!path.startsWith(`${device}/`) || uuid === undefined) continue;
-            found.set(uuid, { path, flags: Array.isArray(flags) ? flags.map(String) : [] });
-        }
-        const at = (uuid: string): string => {
+        let found = await this.#characteristics(device);
+        // Devices may show more later (Bluetooth's "service changed"), so one that is missing is looked for again.
+        const at = async (uuid: string): Promise<string> => {
+            if (!found.has(uuid)) found = await this.#characteristics(device);
             const one = found.get(uuid);
             if (one === undefined) throw new Error(`the device has no characteristic ${uuid}`);
             return one.path;
@@ -68,22 +63,36 @@ export class BluezCentral implements BleCentral {
         return {
             canNotify: (uuid) =>
                 (found.get(uuid)?.flags ?? []).some((flag) => flag === "notify" || flag === "indicate"),
-            read: async (uuid) => bufferOf((await this.#call(at(uuid), CHARACTERISTIC, "ReadValue", "a{sv}", [{}]))[0]),
+            read: async (uuid) =>
+                bufferOf((await this.#call(await at(uuid), CHARACTERISTIC, "ReadValue", "a{sv}", [{}]))[0]),
             write: async (uuid, bytes) =>
-                void (await this.#call(at(uuid), CHARACTERISTIC, "WriteValue", "aya{sv}", [bytes, {}])),
+                void (await this.#call(await at(uuid), CHARACTERISTIC, "WriteValue", "aya{sv}", [bytes, {}])),
             notify: async (uuid, arrived) => {
+                const path = await at(uuid);
                 unwatches.push(
-                    this.#watch(at(uuid), (changed) => {
+                    this.#watch(path, (changed) => {
                         if (changed["Value"] !== undefined) arrived(bufferOf(changed["Value"]));
                     }),
                 );
-                await this.#call(at(uuid), CHARACTERISTIC, "StartNotify");
+                await this.#call(path, CHARACTERISTIC, "StartNotify");
             },
             disconnect: async () => {
                 for (const stop of unwatches) stop();
                 await this.#call(device, DEVICE, "Disconnect");
             },
         };
+    }
+
+    async #characteristics(device: string): Promise<Map<string, { path: string; flags: readonly string[] }>> {
+        const found = new Map<string, { path: string; flags: readonly string[] }>();
+        for (const [path, interfaces] of await this.#objects()) {
+            const properties = interfaces[CHARACTERISTIC];
+            const uuid = text(field(properties, "UUID"))?.toLowerCase();
+            const flags = field(properties, "Flags");
+            if (!path.startsWith(`${device}/`) || uuid === undefined) continue;
+            found.set(uuid, { path, flags: Array.isArray(flags) ? flags.map(String) : [] });
+        }
+        return found;
     }
 
     /** The object path of a device; scans for it when BlueZ does not know it. */
