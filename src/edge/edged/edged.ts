@@ -185,9 +185,7 @@ export class Edged extends WireComponent<EdgedOutput> {
     /** Somebody deletes the image of a static pod: let it go; the next status makes a new one. */
     #mirrorPushed(mirror: KubeObject, gone: boolean): void {
         if (gone || mirror.metadata.deletionTimestamp === undefined) return;
-        removeMirror(this.#client, mirror, mirror.metadata.uid).catch((thrown: unknown) => {
-            this.#ports.log.debug("the image of a static pod was not removed", { reason: errorText(thrown) });
-        });
+        removeMirror(this.#client, mirror, this.#ports.log);
     }
 
     #linkUp(): void {

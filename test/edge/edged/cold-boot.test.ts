@@ -71,7 +71,7 @@ it.each([0, 400])("boots %i days later without a cloud and has all its pods agai
     console.log(
         `${PODS} pods Running ${Math.round(performance.now() - beganMs)} ms after a cold boot without a link, ${days} days later`,
     );
-    const statuses = second.edged.pods.workers.flatMap(({ status }) => status?.containerStatuses ?? []);
+    const statuses = second.edged.pods.workers.flatMap(({ pod: { status } }) => status?.containerStatuses ?? []);
     expect(statuses).toHaveLength(PODS);
     expect(statuses.every(({ restartCount }) => restartCount === 0)).toBe(true);
     expect(await readFile(join(rootDir, "pods", uid, TOKEN), "utf8")).toBe(token);

@@ -115,7 +115,7 @@ export function containerPods(make: () => Promise<EngineUnderTest>): void {
             expect(await session?.exit).toBe(0);
             return out === "changed" || undefined;
         }, "changed file in the container");
-        expect(worker?.status?.containerStatuses?.[0]?.restartCount).toBe(0);
+        expect(worker?.pod.status?.containerStatuses?.[0]?.restartCount).toBe(0);
         await end(cloud);
         expect(await engine.containers()).toEqual([]);
         expect(readdirSync(`${one.rootDir}/pods`)).toEqual([]);
@@ -256,7 +256,7 @@ export function containerPods(make: () => Promise<EngineUnderTest>): void {
             () => {
                 const worker = second.edged.pods.find("default", "web");
                 return worker?.record?.containers[0]?.state.phase === "running"
-                    ? worker.status?.containerStatuses?.[0]
+                    ? worker.pod.status?.containerStatuses?.[0]
                     : undefined;
             },
             "adopted",

@@ -174,7 +174,7 @@ describe("a flow pod", () => {
         const second = await gateway(host, { store, rootDir, link: false });
         await until(() => host.units.size === 1 || undefined, "flow runs again");
         const worker = second.edged.pods.find("default", "hello");
-        expect(worker?.status?.containerStatuses?.[0]).toMatchObject({ restartCount: 0 });
+        expect(worker?.pod.status?.containerStatuses?.[0]).toMatchObject({ restartCount: 0 });
         expect(host.deploys).toHaveLength(1);
     });
 

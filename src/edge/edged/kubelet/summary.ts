@@ -101,7 +101,7 @@ async function podStats(worker: PodWorker, rates: UsageRates, time: string) {
         const startTime = record.state.phase === "running" ? new Date(record.state.startedMs).toISOString() : time;
         return [{ id: containerId, name: record.name, startTime, cpu: rates.cpu(containerId, cpuNanoseconds), memory }];
     });
-    return { podRef: { name, namespace, uid }, startTime: worker.status?.startTime ?? time, containers };
+    return { podRef: { name, namespace, uid }, startTime: worker.pod.status?.startTime ?? time, containers };
 }
 
 function sum(numbers: readonly number[]): number {

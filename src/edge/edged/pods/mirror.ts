@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isRedgeError } from "../../../core/errors/redge-error.ts";
+import { errorText, isRedgeError } from "../../../core/errors/redge-error.ts";
+import type { Logger } from "../../../core/log.ts";
 import { Operation } from "../../../envelope/envelope.ts";
 import { formatResource } from "../../../envelope/resource.ts";
 import type { KubeObject } from "../../../kube/types.ts";
@@ -32,8 +33,11 @@ export async function makeMirror(client: MetaClient, pod: Pod): Promise<{ readon
     }
 }
 
-/** Removes the image of a static pod that is gone, or that somebody deleted in the API. */
-export async function removeMirror(client: MetaClient, pod: KubeObject, uid: string | undefined): Promise<void> {
-    const options = { gracePeriodSeconds: 0, ...(uid === undefined ? {} : { preconditions: { uid } }) };
-    await client.request(Operation.delete, formatResource(pod.metadata.namespace, "pod", pod.metadata.name), options);
+/** Removes the image of a static pod that is gone, or that somebody deleted in the API. Without a link it stays for now. */
+export function removeMirror(client: MetaClient, pod: KubeObject, log: Logger): void {
+    const { namespace, name, uid } = pod.metadata;
+    const options = { gracePeriodSeconds: 0, ...(isMirror(pod) ? { preconditions: { uid } } : {}) };
+    client.request(Operation.delete, formatResource(namespace, "pod", name), options).catch((thrown: unknown) => {
+        log.warn("the image of a static pod is still in the API", { pod: name, reason: errorText(thrown) });
+    });
 }

@@ -207,3 +207,17 @@ function terminated(record: ContainerRecord, input: StatusInput): ContainerState
         },
     };
 }
+
+/** What other writers put into the status (PodScheduled, readiness gates) with what Edged observed. */
+export function mergeStatus(told: PodStatus | undefined, own: PodStatus): PodStatus {
+    const others = (told?.conditions ?? []).filter(({ type }) => !own.conditions?.some((known) => known.type === type));
+    return { ...own, conditions: [...(own.conditions ?? []), ...others] };
+}
+
+/** Milliseconds until activeDeadlineSeconds has passed; infinite without one. */
+export function deadlineMs(pod: Pod, nowMs: number): number {
+    const limit = pod.spec.activeDeadlineSeconds;
+    const startTime = pod.status?.startTime;
+    if (limit === undefined || startTime === undefined) return Number.POSITIVE_INFINITY;
+    return Math.max(0, Date.parse(startTime) + limit * 1000 - nowMs);
+}

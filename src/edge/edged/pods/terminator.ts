@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { errorText } from "../../../core/errors/redge-error.ts";
+import type { Logger } from "../../../core/log.ts";
 import { isSidecar, type Pod } from "../podspec/types.ts";
 import { runHandler } from "../probes/handlers.ts";
 import type { PodRecord, PodRuntime } from "../runtimes/runtime.ts";
@@ -29,6 +30,21 @@ export async function stopPod(
     for (const view of sidecars.reverse()) {
         const leftSeconds = Math.max(0, Math.ceil((untilMs - deps.clock.monotonicMs()) / 1000));
         await stopOne(deps, runtime, pod, record, view, Math.max(leftSeconds, Math.min(2, graceSeconds)));
+    }
+}
+
+/** Shortens stops that are under way. */
+export function stopSooner(
+    runtime: PodRuntime,
+    record: PodRecord | undefined,
+    graceSeconds: number,
+    log: Logger,
+): void {
+    for (const { id, state } of record?.containers ?? []) {
+        if (state.phase !== "running") continue;
+        runtime.stopContainer(id, graceSeconds).catch((thrown: unknown) => {
+            log.debug("container was gone before it could be stopped sooner", { id, error: thrown });
+        });
     }
 }
 

@@ -17,9 +17,9 @@ import { type ContainerView, type Plan, type PlannedStart, planPod, viewsOf } fr
 import { StatusReporter } from "./reporter.ts";
 import { sandboxSpec } from "./sandbox.ts";
 import { graceOf, hostOf, startContainer } from "./starter.ts";
-import { podStatus } from "./status.ts";
+import { deadlineMs, mergeStatus, podStatus } from "./status.ts";
 import { containerSubject, podSubject } from "./subject.ts";
-import { stopOne, stopPod, terminationGrace } from "./terminator.ts";
+import { stopOne, stopPod, stopSooner, terminationGrace } from "./terminator.ts";
 
 const RETRY_MS = 5_000;
 const RESYNC_MS = 60_000;
@@ -78,10 +78,6 @@ export class PodWorker {
 
     get pod(): Pod {
         return this.#pod;
-    }
-
-    get status(): PodStatus | undefined {
-        return this.#pod.status;
     }
 
     get record(): PodRecord | undefined {
@@ -189,7 +185,7 @@ export class PodWorker {
         this.#followProbes(plan);
         this.#publish(plan);
         if (plan.finished !== undefined) return 0;
-        return Math.min(nextMs, this.#deadlineMs(), RESYNC_MS);
+        return Math.min(nextMs, deadlineMs(this.#pod, this.#deps.clock.nowMs()), RESYNC_MS);
     }
 
     #plan(freshSandbox: boolean): Plan {
@@ -255,8 +251,8 @@ export class PodWorker {
     }
 
     async #replace(runtime: PodRuntime, view: ContainerView): Promise<void> {
-        if (this.#record === undefined) return;
-        await stopOne(this.#deps, runtime, this.#pod, this.#record, view, graceOf(this.#pod, view.container));
+        if (this.#record !== undefined)
+            await stopOne(this.#deps, runtime, this.#pod, this.#record, view, graceOf(this.#pod, view.container));
         this.#dirty = true;
     }
 
@@ -279,12 +275,12 @@ export class PodWorker {
     }
 
     #admit(): boolean {
-        if (this.#admitted) return this.#failure === undefined && this.#deadlineMs() > 0;
+        if (this.#admitted) return this.#failure === undefined && deadlineMs(this.#pod, this.#deps.clock.nowMs()) > 0;
         this.#admitted = true;
         const { phase, reason, message } = this.#pod.status ?? {};
         if (phase === "Failed" && reason !== undefined) this.#failure = { reason, message: message ?? "" };
         else if (this.#record === undefined) this.#failure = this.#deps.admit(this.#pod);
-        if (this.#failure === undefined) return this.#deadlineMs() > 0;
+        if (this.#failure === undefined) return deadlineMs(this.#pod, this.#deps.clock.nowMs()) > 0;
         if (phase !== "Failed") {
             this.#deps.events.record(podSubject(this.#pod), "Warning", this.#failure.reason, this.#failure.message);
         }
@@ -345,11 +341,7 @@ export class PodWorker {
             const options = { gracePeriodSeconds: 0, preconditions: { uid } };
             await this.#deps.client.request(Operation.delete, formatResource(namespace, "pod", name), options);
         }
-        if (this.#gone && isStatic(this.#pod)) {
-            removeMirror(this.#deps.client, this.#pod, undefined).catch((thrown: unknown) => {
-                this.#log.warn("a static pod is gone, but not yet its image in the API", { error: thrown });
-            });
-        }
+        if (this.#gone && isStatic(this.#pod)) removeMirror(this.#deps.client, this.#pod, this.#log);
         this.#released = true;
         this.#reporter.stop();
         this.#timer?.cancel();
@@ -394,33 +386,14 @@ export class PodWorker {
         });
     }
 
-    /** Milliseconds until activeDeadlineSeconds has passed; infinite without one. */
-    #deadlineMs(): number {
-        const limit = this.#pod.spec.activeDeadlineSeconds;
-        const startTime = this.#pod.status?.startTime;
-        if (limit === undefined || startTime === undefined) return Number.POSITIVE_INFINITY;
-        return Math.max(0, Date.parse(startTime) + limit * 1000 - this.#deps.clock.nowMs());
-    }
-
     /** A stop that is under way with a long grace period is cut short. */
     #hurry(): void {
-        const { deletionGracePeriodSeconds } = this.#pod.metadata;
-        if (this.#loop === undefined || this.#runtime === undefined || deletionGracePeriodSeconds === undefined) return;
-        for (const { id, state } of this.#record?.containers ?? []) {
-            if (state.phase !== "running") continue;
-            this.#runtime.stopContainer(id, deletionGracePeriodSeconds).catch((thrown: unknown) => {
-                this.#log.debug("container was gone before it could be stopped sooner", { id, error: thrown });
-            });
-        }
+        const graceSeconds = this.#pod.metadata.deletionGracePeriodSeconds;
+        if (this.#loop === undefined || this.#runtime === undefined || graceSeconds === undefined) return;
+        stopSooner(this.#runtime, this.#record, graceSeconds, this.#log);
     }
 
     #interrupted(): boolean {
         return this.#stopped || this.#gone || this.#pod.metadata.deletionTimestamp !== undefined;
     }
-}
-
-/** What other writers put into the status (PodScheduled, readiness gates) with what Edged observed. */
-function mergeStatus(told: PodStatus | undefined, own: PodStatus): PodStatus {
-    const others = (told?.conditions ?? []).filter(({ type }) => !own.conditions?.some((known) => known.type === type));
-    return { ...own, conditions: [...(own.conditions ?? []), ...others] };
 }

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { LABEL, podRefOf } from "../labels.ts";
-import type { ContainerKind, ContainerRecord, RunState, SandboxRecord } from "../runtime.ts";
+import type {
+    ContainerKind,
+    ContainerRecord,
+    ContainerUsage,
+    ImageRecord,
+    RunState,
+    SandboxRecord,
+} from "../runtime.ts";
 import type { Message } from "./codec.ts";
 
 /** ContainerState of runtime.v1. */
@@ -72,4 +79,34 @@ function stateOf(status: CriStatus): RunState {
         reason,
         ...(status.message === "" ? {} : { message: status.message }),
     };
+}
+
+/** containerd before 1.7.21 tells its handlers only in the configuration it reports. */
+export function configuredHandlers(status: Message): readonly string[] {
+    const text = (status["info"] as Record<string, string>)["config"];
+    if (text === undefined) return [];
+    const config = JSON.parse(text) as { containerd?: { runtimes?: Record<string, unknown> } };
+    return Object.keys(config.containerd?.runtimes ?? {});
+}
+
+export function toImages(answer: Message): readonly ImageRecord[] {
+    type Image = { id: string; repo_tags: string[]; repo_digests: string[]; size: number };
+    return (answer["images"] as readonly Image[]).map(({ id, repo_tags, repo_digests, size }) => ({
+        id,
+        names: [...repo_digests, ...repo_tags],
+        sizeBytes: size,
+    }));
+}
+
+export function toUsages(answer: Message): readonly ContainerUsage[] {
+    type Stats = {
+        attributes?: { id: string };
+        cpu?: { usage_core_nano_seconds?: { value: number } };
+        memory?: { working_set_bytes?: { value: number } };
+    };
+    return (answer["stats"] as readonly Stats[]).map(({ attributes, cpu, memory }) => ({
+        containerId: attributes?.id ?? "",
+        cpuNanoseconds: cpu?.usage_core_nano_seconds?.value ?? 0,
+        memoryBytes: memory?.working_set_bytes?.value ?? 0,
+    }));
 }

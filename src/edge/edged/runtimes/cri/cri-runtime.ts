@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Timer } from "../../../../core/clock.ts";
 import type { Ports } from "../../../../core/component.ts";
 import { errorText, isRedgeError, RedgeError } from "../../../../core/errors/redge-error.ts";
 import { credentialsFor } from "../../pods/images.ts";
-import type { Pod } from "../../podspec/types.ts";
 import { readCriLog } from "../cri-log.ts";
 import { LABEL, podRefOf } from "../labels.ts";
 import type {
@@ -27,9 +26,19 @@ import type {
 } from "../runtime.ts";
 import type { Message } from "./codec.ts";
 import { CriClient, NOT_FOUND } from "./cri-client.ts";
-import { type CriContainer, type CriSandbox, isReady, toContainer, toSandbox } from "./cri-messages.ts";
+import {
+    type CriContainer,
+    type CriSandbox,
+    configuredHandlers,
+    isReady,
+    toContainer,
+    toImages,
+    toSandbox,
+    toUsages,
+} from "./cri-messages.ts";
 import { containerConfig, sandboxConfig } from "./cri-options.ts";
 import { openPort, openSession } from "./cri-sessions.ts";
+import { hostsFile } from "./hosts-file.ts";
 
 export type CriRuntimePorts = Pick<Ports, "clock" | "log"> & {
     readonly socket: string;
@@ -142,17 +151,7 @@ export class CriRuntime implements PodRuntime {
 
     async images(): Promise<readonly ImageRecord[]> {
         const answer = await this.#client.call("ListImages", ["Empty", {}], "ListImagesResponse");
-        const images = answer["images"] as readonly {
-            id: string;
-            repo_tags: string[];
-            repo_digests: string[];
-            size: number;
-        }[];
-        return images.map(({ id, repo_tags, repo_digests, size }) => ({
-            id,
-            names: [...repo_digests, ...repo_tags],
-            sizeBytes: size,
-        }));
+        return toImages(answer);
     }
 
     async removeImage(id: string): Promise<void> {
@@ -191,7 +190,7 @@ export class CriRuntime implements PodRuntime {
             const stale = old.attempt < spec.attempt - KEPT_DEAD || old.attempt === spec.attempt;
             if (stale) await this.removeContainer(old.id);
         }
-        const hosts = await this.#hostsFile(spec.pod, sandbox.ips);
+        const hosts = await hostsFile(this.#ports.logDir, spec.pod, sandbox.ips);
         try {
             return await this.#createAndStart(spec, sandbox.id, hosts);
         } catch (thrown) {
@@ -260,16 +259,7 @@ export class CriRuntime implements PodRuntime {
             ["ListContainerStatsRequest", { filter }],
             "ListContainerStatsResponse",
         );
-        const stats = answer["stats"] as readonly {
-            attributes?: { id: string };
-            cpu?: { usage_core_nano_seconds?: { value: number } };
-            memory?: { working_set_bytes?: { value: number } };
-        }[];
-        return stats.map(({ attributes, cpu, memory }) => ({
-            containerId: attributes?.id ?? "",
-            cpuNanoseconds: cpu?.usage_core_nano_seconds?.value ?? 0,
-            memoryBytes: memory?.working_set_bytes?.value ?? 0,
-        }));
+        return toUsages(answer);
     }
 
     async #createAndStart(spec: ContainerSpec, sandboxId: string, hosts: readonly Mount[]): Promise<ContainerRecord> {
@@ -292,22 +282,6 @@ export class CriRuntime implements PodRuntime {
         if (record === undefined)
             throw new RedgeError("REDGE_RUNTIME_FAILED", { what: "a start", reason: "it is gone" });
         return record;
-    }
-
-    /** Names of the pod itself and of hostAliases; containers on the host's network see the host's file. */
-    async #hostsFile(pod: Pod, ips: readonly string[]): Promise<readonly Mount[]> {
-        const mounted = pod.spec.containers.some(({ volumeMounts }) =>
-            volumeMounts?.some(({ mountPath }) => mountPath === "/etc/hosts"),
-        );
-        if (pod.spec.hostNetwork === true || mounted) return [];
-        const path = join(this.#ports.logDir, pod.metadata.uid, "etc-hosts");
-        const own = ips[0] === undefined ? [] : [`${ips[0]}\t${pod.spec.hostname ?? pod.metadata.name}`];
-        const aliases = (pod.spec.hostAliases ?? []).map(
-            ({ ip, hostnames }) => `${ip}\t${(hostnames ?? []).join("\t")}`,
-        );
-        const lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", ...own, ...aliases, ""];
-        await writeFile(path, lines.join("\n"));
-        return [{ hostPath: path, containerPath: "/etc/hosts", readOnly: false }];
     }
 
     async #checkUser({ pod, container, imageId }: ContainerSpec): Promise<void> {
@@ -416,12 +390,4 @@ export class CriRuntime implements PodRuntime {
     #tell(podUid: string | undefined): void {
         for (const listener of this.#listeners) listener(podUid);
     }
-}
-
-/** containerd before 1.7.21 tells its handlers only in the configuration it reports. */
-function configuredHandlers(status: Message): readonly string[] {
-    const text = (status["info"] as Record<string, string>)["config"];
-    if (text === undefined) return [];
-    const config = JSON.parse(text) as { containerd?: { runtimes?: Record<string, unknown> } };
-    return Object.keys(config.containerd?.runtimes ?? {});
 }
