@@ -5,7 +5,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import type { ClusterConnection } from "./connection.ts";
-import { ExecCredentials } from "./exec-credentials.ts";
+import { issuedCredentials } from "./issued-credentials.ts";
 
 export { connectionInCluster } from "./in-cluster.ts";
 
@@ -51,9 +51,6 @@ export async function parseKubeconfig(text: string, file: string, context?: stri
         throw bad(`cluster "${clusterName}" has no valid server address`);
     const userName = string(chosen["user"]) ?? "";
     const user = entry(config, "users", userName, "user") ?? {};
-    if (user["auth-provider"] !== undefined) {
-        throw bad(`user "${userName}" uses an auth-provider, which Kubernetes has retired; use an exec plugin`);
-    }
     const pem = async (from: Fields, key: string): Promise<string | undefined> => {
         const data = string(from[`${key}-data`]);
         if (data !== undefined) return Buffer.from(data, "base64").toString("utf8");
@@ -65,15 +62,15 @@ export async function parseKubeconfig(text: string, file: string, context?: stri
             throw bad(`${key}: ${errorText(failure)}`, failure);
         }
     };
-    const exec = fields(user["exec"]);
-    const plugin = exec === undefined ? undefined : new ExecCredentials(exec, file);
-    const issued = await plugin?.current();
+    const isIssued = user["exec"] !== undefined || user["auth-provider"] !== undefined;
+    const issue = isIssued ? await issuedCredentials(user, file) : undefined;
+    const issued = await issue?.();
     return {
         server,
         caPem: await pem(cluster, "certificate-authority"),
         certPem: issued?.certPem ?? (await pem(user, "client-certificate")),
         keyPem: issued?.keyPem ?? (await pem(user, "client-key")),
-        token: issued?.token === undefined ? tokenOf(user, file) : async () => (await plugin?.current())?.token ?? "",
+        token: issued?.token === undefined ? tokenOf(user, file) : async () => (await issue?.())?.token ?? "",
         tlsServerName: string(cluster["tls-server-name"]),
         insecureSkipTlsVerify: cluster["insecure-skip-tls-verify"] === true,
     };

@@ -83,7 +83,7 @@ describe("connectionFromKubeconfig", () => {
         expect(await reason(connectionFromKubeconfig(path, "other"))).toBe('has no context "other"');
         expect(await reason(connectionFromKubeconfig(path, "bad"))).toBe('has no cluster "x" (context "bad")');
         await write({ "auth-provider": { name: "oidc" } });
-        expect(await reason(connectionFromKubeconfig(path))).toContain("use an exec plugin");
+        expect(await reason(connectionFromKubeconfig(path))).toContain("the auth-provider issued nothing");
         await write({ exec: { command: "no-such-plugin-anywhere" } });
         expect(await reason(connectionFromKubeconfig(path))).toContain('plugin "no-such-plugin-anywhere" failed');
         await write({}, { server: "nonsense" });
