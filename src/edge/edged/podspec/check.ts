@@ -11,14 +11,22 @@ export interface RefusedField {
 /** Fields of the pod that this node does not honour; unknown ones are among them. Empty values do not count. */
 export function refusedFields(pod: Pod, kind: PodKind): readonly RefusedField[] {
     const refused: RefusedField[] = [];
-    visit(pod.spec, "spec", "spec", kind, refused);
+    visit(pod.spec, { pattern: "spec", path: "spec", beside: {} }, kind, refused);
     return refused;
 }
 
-function visit(value: unknown, pattern: string, path: string, kind: PodKind, refused: RefusedField[]): void {
+interface Place {
+    readonly pattern: string;
+    readonly path: string;
+    /** The object the field is in. */
+    readonly beside: Readonly<Record<string, unknown>>;
+}
+
+function visit(value: unknown, place: Place, kind: PodKind, refused: RefusedField[]): void {
     if (isEmpty(value)) return;
+    const { pattern, path } = place;
     const rule = FIELDS[pattern];
-    const why = whyRefused(rule, value, kind);
+    const why = whyRefused(rule, value, kind, place.beside);
     if (why !== undefined) {
         refused.push({ path, why });
         return;
@@ -26,19 +34,30 @@ function visit(value: unknown, pattern: string, path: string, kind: PodKind, ref
     if (rule?.whole === true) return;
     if (Array.isArray(value)) {
         value.forEach((item, index) => {
-            visit(item, `${pattern}[]`, `${path}[${index}]`, kind, refused);
+            visit(item, { pattern: `${pattern}[]`, path: `${path}[${index}]`, beside: {} }, kind, refused);
         });
     } else if (value !== null && typeof value === "object") {
-        for (const [key, inner] of Object.entries(value))
-            visit(inner, `${pattern}.${key}`, `${path}.${key}`, kind, refused);
+        const beside = value as Record<string, unknown>;
+        for (const [key, inner] of Object.entries(beside)) {
+            visit(inner, { pattern: `${pattern}.${key}`, path: `${path}.${key}`, beside }, kind, refused);
+        }
     }
 }
 
-function whyRefused(rule: FieldRule | undefined, value: unknown, kind: PodKind): string | undefined {
+function whyRefused(
+    rule: FieldRule | undefined,
+    value: unknown,
+    kind: PodKind,
+    beside: Readonly<Record<string, unknown>>,
+): string | undefined {
     if (rule === undefined) return "this field is not known";
     const flow = rule.flow ?? rule.container;
     const says = kind === "container" ? rule.container : kind === "flow" ? flow : (rule.isolated ?? flow);
     if (says === "refused") return rule.why ?? "not supported";
+    const { onlyWith } = rule;
+    if (onlyWith !== undefined && beside[onlyWith.field] !== onlyWith.is) {
+        return `only together with ${onlyWith.field}: ${onlyWith.is}`;
+    }
     if (rule.only !== undefined && typeof value !== "object" && !rule.only.includes(String(value))) {
         return `${JSON.stringify(value)} is not supported, only ${rule.only.join(", ")}`;
     }

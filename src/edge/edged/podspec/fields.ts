@@ -14,6 +14,8 @@ export interface FieldRule {
     readonly isolated?: FieldAnswer;
     /** Only these values. */
     readonly only?: readonly string[];
+    /** Refused unless the field beside it has this value. */
+    readonly onlyWith?: { readonly field: string; readonly is: string };
     /** Everything below the field is covered by this row. */
     readonly whole?: boolean;
     /** For people: what happens, or why not. */
@@ -51,7 +53,7 @@ const PROBE = (at: string): Record<string, FieldRule> => ({
     [`${at}.periodSeconds`]: done(),
     [`${at}.successThreshold`]: done(),
     [`${at}.failureThreshold`]: done(),
-    [`${at}.terminationGracePeriodSeconds`]: done("seconds between TERM and KILL when the probe fails"),
+    [`${at}.terminationGracePeriodSeconds`]: refused("the pod's own grace period applies; set that one"),
 });
 
 const CONTAINER = (at: string): Record<string, FieldRule> => ({
@@ -130,7 +132,9 @@ export const FIELDS: Readonly<Record<string, FieldRule>> = {
     ...CONTAINER("spec.containers"),
     ...CONTAINER("spec.initContainers"),
     ...CONTAINER("spec.ephemeralContainers"),
-    "spec.ephemeralContainers[].targetContainerName": noFlow(PROCESS, { why: "shares the target's process namespace" }),
+    "spec.ephemeralContainers[].targetContainerName": refused(
+        "process namespaces are shared by the whole pod or not at all: shareProcessNamespace",
+    ),
     "spec.initContainers": noFlow("a flow pod has no init containers"),
     "spec.ephemeralContainers": noFlow(PROCESS),
     "spec.dnsConfig": noFlow("a flow resolves names as the gateway does", { whole: true }),
@@ -204,7 +208,10 @@ export const FIELDS: Readonly<Record<string, FieldRule>> = {
     "spec.volumes[].projected.sources[].clusterTrustBundle": refused("ClusterTrustBundles do not reach the edge"),
     "spec.volumes[].emptyDir": done(),
     "spec.volumes[].emptyDir.medium": only(["Memory"]),
-    "spec.volumes[].emptyDir.sizeLimit": done("the size of a volume in memory; on disk the pod is evicted above it"),
+    "spec.volumes[].emptyDir.sizeLimit": {
+        ...done("the size of a volume in memory; on disk nothing would keep it, so it is refused there"),
+        onlyWith: { field: "medium", is: "Memory" },
+    },
     "spec.volumes[].hostPath": whole(),
     "spec.volumes[].awsElasticBlockStore": refused(CLOUD_DISK),
     "spec.volumes[].azureDisk": refused(CLOUD_DISK),
