@@ -4,11 +4,15 @@ import { open, stat } from "node:fs/promises";
 import type { LogChunk, LogQuery } from "./runtime.ts";
 
 const FOLLOW_POLL_MS = 250;
+const NEWLINE = 0x0a;
 
 /** Reads a log file in the CRI format (`time stream P|F text`), oldest rotated part first, as the query asks. */
 export async function* readCriLog(path: string, query: LogQuery, running: () => boolean): AsyncGenerator<LogChunk> {
     const lines: string[] = [];
-    for (const part of [`${path}.1`, path]) for await (const line of linesOf(part)) lines.push(line);
+    // Following goes on exactly where this reading ends: what is written meanwhile is neither lost nor told twice.
+    const endBytes = query.follow === true ? await wholeLinesBytes(path) : undefined;
+    for await (const line of linesOf(`${path}.1`)) lines.push(line);
+    if (endBytes !== 0) for await (const line of linesOf(path, endBytes)) lines.push(line);
     let chosen = query.sinceMs === undefined ? lines : lines.filter((line) => timeOf(line) >= (query.sinceMs ?? 0));
     if (query.tailLines !== undefined) chosen = query.tailLines === 0 ? [] : chosen.slice(-query.tailLines);
     let leftBytes = query.limitBytes ?? Number.POSITIVE_INFINITY;
@@ -22,13 +26,32 @@ export async function* readCriLog(path: string, query: LogQuery, running: () => 
         leftBytes -= chunk.data.length;
         yield chunk;
     }
-    if (query.follow === true) yield* follow(path, query, running);
+    if (endBytes !== undefined) yield* follow(path, endBytes, query, running);
 }
 
-async function* linesOf(path: string): AsyncGenerator<string> {
+/** Where the last whole line of the file ends. */
+async function wholeLinesBytes(path: string): Promise<number> {
+    let position = 0;
+    let end = 0;
+    try {
+        for await (const data of createReadStream(path)) {
+            const newline = (data as Buffer).lastIndexOf(NEWLINE);
+            if (newline >= 0) end = position + newline + 1;
+            position += (data as Buffer).length;
+        }
+    } catch (thrown) {
+        if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
+    }
+    return end;
+}
+
+async function* linesOf(path: string, endBytes?: number): AsyncGenerator<string> {
     let rest = "";
     try {
-        for await (const data of createReadStream(path, "utf8")) {
+        for await (const data of createReadStream(path, {
+            encoding: "utf8",
+            ...(endBytes === undefined ? {} : { end: endBytes - 1 }),
+        })) {
             const parts = (rest + String(data)).split("\n");
             rest = parts.pop() ?? "";
             yield* parts;
@@ -40,8 +63,13 @@ async function* linesOf(path: string): AsyncGenerator<string> {
 }
 
 /** New lines as they come, until the container ends or the reader goes. Survives rotation. */
-async function* follow(path: string, query: LogQuery, running: () => boolean): AsyncGenerator<LogChunk> {
-    let offset = await sizeOf(path);
+async function* follow(
+    path: string,
+    fromBytes: number,
+    query: LogQuery,
+    running: () => boolean,
+): AsyncGenerator<LogChunk> {
+    let offset = fromBytes;
     let rest = "";
     while (query.signal?.aborted !== true) {
         const wasRunning = running();
