@@ -14,7 +14,7 @@ import { root, run } from "../support/site.ts";
 const NETWORK = "redge-image-test";
 const CLOUD = "redge-image-test-cloud";
 const EDGE = "redge-image-test-edge";
-const BUILD_TIMEOUT_MS = 600_000;
+const BUILD_TIMEOUT_MS = 1_200_000;
 
 describeWith([dockerPart, program("kubectl")], "the container images", () => {
     let engine: DockerEngine;
