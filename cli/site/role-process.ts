@@ -7,9 +7,7 @@ import { ReportedFailure } from "../failure.ts";
 /** A role that ends this often in a row without having been ready is given up. */
 const FAILED_STARTS_LIMIT = 5;
 const RESTART_DELAY_MS = 250;
-const RESTART_DELAY_MAX_MS = 30_000;
-/** A role that stayed up this long has earned a fresh restart delay. */
-const STABLE_MS = 60_000;
+const RESTART_DELAY_MAX_MS = 5_000;
 const KILL_AFTER_MS = 4_500;
 
 export interface RoleProcessOptions {
@@ -74,21 +72,19 @@ export class RoleProcess {
         let child = first;
         let isReady = true;
         let failedStarts = 0;
-        let delayMs = RESTART_DELAY_MS;
         while (!this.#ended.signal.aborted) {
-            const startedMs = clock.monotonicMs();
-            const how = await endOf(child);
+            const { code, text: how } = await endOf(child);
             if (this.#ended.signal.aborted) return;
             failedStarts = isReady ? 0 : failedStarts + 1;
-            if (failedStarts >= FAILED_STARTS_LIMIT) {
+            // One that ends itself each time has a reason that another start will not mend; one that is killed has not.
+            if (code !== null && failedStarts >= FAILED_STARTS_LIMIT) {
                 const reason = `${failedStarts} starts in a row failed (${how})`;
                 say(new RedgeError("REDGE_CLI_START_FAILED", { role, reason }).message);
                 return;
             }
-            const wasStable = clock.monotonicMs() - startedMs > STABLE_MS;
-            delayMs = wasStable ? RESTART_DELAY_MS : Math.min(delayMs * 2, RESTART_DELAY_MAX_MS);
             say(`the ${role} side ended (${how}), starting it again`);
-            await sleep(clock, isReady ? RESTART_DELAY_MS : delayMs, this.#ended.signal);
+            const delayMs = Math.min(RESTART_DELAY_MS * 2 ** failedStarts, RESTART_DELAY_MAX_MS);
+            await sleep(clock, delayMs, this.#ended.signal);
             if (this.#ended.signal.aborted) return;
             child = this.#spawn();
             isReady = false;
@@ -103,9 +99,15 @@ function isReadyMessage(message: unknown): boolean {
     return (message as { type?: string } | null)?.type === "ready";
 }
 
-function endOf(child: ChildProcess): Promise<string> {
-    const text = (code: number | null, signal: string | null): string => signal ?? `exit code ${code}`;
+interface End {
+    /** Null when a signal ended it. */
+    readonly code: number | null;
+    readonly text: string;
+}
+
+function endOf(child: ChildProcess): Promise<End> {
+    const end = (code: number | null, signal: string | null): End => ({ code, text: signal ?? `exit code ${code}` });
     if (child.exitCode !== null || child.signalCode !== null)
-        return Promise.resolve(text(child.exitCode, child.signalCode));
-    return new Promise((resolve) => child.once("exit", (code, signal) => resolve(text(code, signal))));
+        return Promise.resolve(end(child.exitCode, child.signalCode));
+    return new Promise((resolve) => child.once("exit", (code, signal) => resolve(end(code, signal))));
 }
