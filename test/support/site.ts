@@ -147,6 +147,8 @@ export function run(
                 else resolve({ code: Number(code ?? 1), stdout, stderr });
             },
         );
+        // A program that ends before it has read its input tells why by its exit code.
+        child.stdin?.on("error", () => {});
         child.stdin?.end(input ?? "");
     });
 }
