@@ -1,10 +1,5 @@
 import { defineConfig } from "vitest/config";
 
-/**
- * Tests with engines, browsers and whole sites share two cores with what they start: in CI one that fails is tried once
- * more, and both results are in the report. The fast ones never are.
- */
-const retry = process.env["CI"] === "true" ? 1 : 0;
 const exclude = ["**/node_modules/**", "dist/**"];
 
 /**
@@ -35,7 +30,6 @@ export default defineConfig({
                     exclude: [...exclude, "test/e2e/**", "test/editor/**", "test/faults/**"],
                     testTimeout: 60_000,
                     hookTimeout: 120_000,
-                    retry,
                 },
             },
             {
@@ -46,7 +40,6 @@ export default defineConfig({
                     exclude,
                     testTimeout: 180_000,
                     hookTimeout: 300_000,
-                    retry,
                     fileParallelism: false,
                 },
             },
