@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { parseQuantity } from "../../kube/quantity.ts";
 import { nodeAllocatable } from "./node/allocatable.ts";
 import type { NodeStatus } from "./node/node-status.ts";
 import { refusedFields } from "./podspec/check.ts";
-import { parseQuantity } from "./podspec/quantity.ts";
 import type { Pod } from "./podspec/types.ts";
 import { isFlowClass } from "./runtimes/flow/flow-class.ts";
 

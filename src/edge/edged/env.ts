@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
+import { parseQuantity } from "../../kube/quantity.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { dataOf } from "./objects.ts";
-import { parseQuantity } from "./podspec/quantity.ts";
 import type { Container, EnvVar, Pod, ResourceFieldRef } from "./podspec/types.ts";
 
 /** What the values of a pod's environment and of its downward files come from. */

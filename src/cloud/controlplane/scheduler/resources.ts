@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { milli } from "../../../kube/quantity.ts";
 import type { Node } from "../objects/node.ts";
 import type { Container, ContainerPort, Pod, Resources } from "../objects/pod.ts";
-import { milli } from "../objects/quantity.ts";
 
 /** Thousandths by resource name. */
 export type Amounts = ReadonlyMap<string, number>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { parseQuantity } from "../podspec/quantity.ts";
+import { parseQuantity } from "../../../kube/quantity.ts";
 import type { NodeStatus } from "./node-status.ts";
 
 /** What the node can give to pods, in base units. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { parseQuantity } from "./quantity.ts";
+import { parseQuantity } from "../../../kube/quantity.ts";
 import type { Container, Pod } from "./types.ts";
 
 export type QosClass = "Guaranteed" | "Burstable" | "BestEffort";

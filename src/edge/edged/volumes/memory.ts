@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
-import { parseQuantity } from "../podspec/quantity.ts";
+import { parseQuantity } from "../../../kube/quantity.ts";
 
 const run = promisify(execFile);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
 import { WorkQueue } from "../../../../src/cloud/controlplane/controllers/lib/work-queue.ts";
-import { milli } from "../../../../src/cloud/controlplane/objects/quantity.ts";
 import { silentLogger } from "../../../../src/core/log.ts";
 import { ManualClock } from "../../../../src/core/manual-clock.ts";
+import { milli } from "../../../../src/kube/quantity.ts";
 
 describe("WorkQueue", () => {
     const clock = new ManualClock();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { parseQuantity } from "../../podspec/quantity.ts";
+import { parseQuantity } from "../../../../kube/quantity.ts";
 import type { Container, Pod } from "../../podspec/types.ts";
 import { LABEL, podLabels } from "../labels.ts";
 import type { ContainerSpec, Mount, SandboxSpec } from "../runtime.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type Docker from "dockerode";
-import { parseQuantity } from "../../podspec/quantity.ts";
+import { parseQuantity } from "../../../../kube/quantity.ts";
 import type { Container, Pod } from "../../podspec/types.ts";
 import { containerName, LABEL, podLabels } from "../labels.ts";
 import type { ContainerSpec, SandboxSpec } from "../runtime.ts";

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { Ports } from "../../../../core/component.ts";
 import { errorText, isRedgeError, RedgeError } from "../../../../core/errors/redge-error.ts";
 import { KeyedQueue } from "../../../../core/keyed-queue.ts";
+import { parseQuantity } from "../../../../kube/quantity.ts";
 import { below, type DocumentStore } from "../../../../store/store.ts";
 import { hostAddresses } from "../../node/machine.ts";
-import { parseQuantity } from "../../podspec/quantity.ts";
 import { readCriLog } from "../cri-log.ts";
 import type {
     ContainerRecord,

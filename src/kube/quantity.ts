@@ -28,3 +28,8 @@ export function parseQuantity(text: string | number | undefined): number | undef
     const number = Number(match?.[1]);
     return factor === undefined || Number.isNaN(number) ? undefined : number * factor;
 }
+
+/** The value in thousandths, rounded up as Kubernetes does; what is no quantity counts 0. */
+export function milli(quantity: string | number | undefined): number {
+    return Math.ceil(Number(((parseQuantity(quantity) ?? 0) * 1000).toFixed(6)));
+}
