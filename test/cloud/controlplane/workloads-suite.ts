@@ -96,8 +96,9 @@ export function workloadSuite(start: () => Promise<Site>): void {
         const namespace = await freshNamespace();
         await kubectl.apply(deployment(namespace, { replicas: 4 }));
         await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
-        const nodes = (await pods(namespace)).map(({ spec }) => spec.nodeName).sort();
-        expect(nodes).toEqual(["one", "one", "two", "two"]);
+        // How evenly is a matter of scores; that no node stays empty is not.
+        const nodes = new Set((await pods(namespace)).map(({ spec }) => spec.nodeName));
+        expect([...nodes].sort()).toEqual(["one", "two"]);
         await kubectl.run("-n", namespace, "set", "image", "deployment/web", "web=web:2");
         await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
         await reach(() => images(namespace), ["web:2", "web:2", "web:2", "web:2"]);

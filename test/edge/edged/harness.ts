@@ -31,14 +31,15 @@ export const testPorts: Ports = {
 /** Resolves to the first value that is not undefined; looks again whenever the event loop turns. */
 export async function until<T>(
     look: () => T | undefined | Promise<T | undefined>,
-    what: string,
+    what: string | (() => string),
     withinMs = 10_000,
 ): Promise<T> {
     const endMs = Date.now() + withinMs;
     for (;;) {
         const value = await look();
         if (value !== undefined && value !== false) return value;
-        if (Date.now() > endMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+        if (Date.now() > endMs)
+            throw new Error(`not within ${withinMs} ms: ${typeof what === "string" ? what : what()}`);
         await new Promise((resolve) => setTimeout(resolve, 5));
     }
 }

@@ -66,8 +66,9 @@ describeWith(dockerParts, "kill -9 of the gateway", () => {
                 else cloud.take(message);
             });
         });
-        await ready;
+        // Before "ready": what it asks while it starts has to be answered too.
         alive = true;
+        await ready;
         child.removeAllListeners("exit");
         child.send(
             newEnvelope({ route: { source: "edgehub", operation: "connect", resource: "link" }, content: null }),
@@ -132,12 +133,16 @@ describeWith(dockerParts, "kill -9 of the gateway", () => {
             await kill();
         }
         await start();
+        const unmet = (): string[] =>
+            pods()
+                .filter(([, object]) => phase(object) !== "Running")
+                .map(
+                    ([resource, object]) =>
+                        `${resource}: ${JSON.stringify([object.metadata.deletionTimestamp, object["status"]])}`,
+                );
         await until(
-            () =>
-                pods().every(
-                    ([, object]) => (object["status"] as { phase?: string } | undefined)?.phase === "Running",
-                ) || undefined,
-            "everything wanted runs, everything deleted is gone",
+            () => unmet().length === 0,
+            () => `everything wanted runs, everything deleted is gone:\n${unmet().join("\n")}`,
             60_000,
         );
         const wanted = pods().filter(
@@ -164,6 +169,10 @@ describeWith(dockerParts, "kill -9 of the gateway", () => {
         expect(restarts.every((count) => count === 0)).toBe(true);
     });
 });
+
+function phase(object: KubeObject): string | undefined {
+    return (object["status"] as { phase?: string } | undefined)?.phase;
+}
 
 /** Repeatable numbers in [0, 1) (mulberry32). */
 function generator(seed: number): () => number {
