@@ -10,11 +10,12 @@ import { Kinds } from "../../kube/types.ts";
 import { type DurableClass, durableClass } from "../../link/durable.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
 import { CloseCode, DEFAULT_WINDOW } from "../../link/session.ts";
+import { Admission, type Joined } from "./admission.ts";
 import { Bootstrap } from "./bootstrap.ts";
 import type { CloudHubConfig } from "./config.ts";
 import { deliveryOf, type PushedObject } from "./delivery.ts";
 import { HandedOver } from "./handed-over.ts";
-import { type Joined, Listener } from "./listener.ts";
+import { Listener } from "./listener.ts";
 import { CloudHubMetrics } from "./metrics.ts";
 import { NodeSession } from "./session.ts";
 import { StatusLine } from "./status-line.ts";
@@ -60,15 +61,15 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         this.#ledger = new SyncLedger(ports.cluster, ports);
         this.#status = new StatusLine(ports.clock, (state) => this.report(state));
         const bootstrap = new Bootstrap(ports.identity, ports.cluster, ports.log);
-        const hooks = {
+        const admission = new Admission(config, {
             refuse: (node: string) => this.#refuse(node),
             joined: (joined: Joined) => this.#join(joined),
             refused: (node: string, reason: string) => {
                 this.#metrics.refused.add();
                 ports.log.warn("an edge node was refused", { node, reason });
             },
-        };
-        this.#listener = new Listener(config, ports.identity, bootstrap, ports.log, hooks, DEFAULT_WINDOW);
+        });
+        this.#listener = new Listener(config, ports.identity, bootstrap, ports.log, admission, DEFAULT_WINDOW);
     }
 
     /** Ports in use, once started. */

@@ -9,27 +9,11 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import type { Logger } from "../../core/log.ts";
 import type { CloudIdentity, TlsMaterial } from "../../link/identity/ports.ts";
-import { formatSession, NODE_HEADER, parseSession, type RedgeSession, SESSION_HEADER } from "../../link/session.ts";
-import type { LinkConnection } from "../../link/transport/connection.ts";
+import { formatSession, NODE_HEADER, parseSession, SESSION_HEADER } from "../../link/session.ts";
 import { WebSocketConnection } from "../../link/transport/websocket.ts";
+import type { Admission } from "./admission.ts";
 import type { Bootstrap } from "./bootstrap.ts";
 import type { CloudHubConfig } from "./config.ts";
-
-/** A node that got through TLS, identity and limits. */
-export interface Joined {
-    readonly node: string;
-    readonly connection: LinkConnection;
-    /** What the edge said in its `redge-session` header; undefined for a stock EdgeCore. */
-    readonly redge: RedgeSession | undefined;
-    readonly remoteAddress: string;
-}
-
-export interface ListenerHooks {
-    /** An HTTP status and reason when this node cannot be taken now. */
-    refuse(node: string): { readonly status: number; readonly reason: string } | undefined;
-    joined(joined: Joined): void;
-    refused(node: string, reason: string): void;
-}
 
 /** Suites of KubeEdge for TLS 1.2 (wire protocol, section 1.2) beside those of TLS 1.3. */
 const CIPHERS = [
@@ -46,7 +30,7 @@ export class Listener {
     readonly #identity: CloudIdentity;
     readonly #bootstrap: Bootstrap;
     readonly #log: Logger;
-    readonly #hooks: ListenerHooks;
+    readonly #admission: Admission;
     readonly #window: number;
     readonly #servers: Server[] = [];
     readonly #upgrader: WebSocketServer;
@@ -57,14 +41,14 @@ export class Listener {
         identity: CloudIdentity,
         bootstrap: Bootstrap,
         log: Logger,
-        hooks: ListenerHooks,
+        admission: Admission,
         window: number,
     ) {
         this.#config = config;
         this.#identity = identity;
         this.#bootstrap = bootstrap;
         this.#log = log;
-        this.#hooks = hooks;
+        this.#admission = admission;
         this.#window = window;
         this.#upgrader = new WebSocketServer({
             noServer: true,
@@ -147,30 +131,19 @@ export class Listener {
 
     #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
         const peer = request.socket as TLSSocket;
-        const node = headerText(request.headers[NODE_HEADER]);
-        const refusal = this.#refusal(peer, node);
-        if (refusal !== undefined || node === undefined) {
-            const { status, reason } = refusal ?? { status: 400, reason: "header node_id is missing" };
-            this.#hooks.refused(node ?? "", reason);
-            reply(socket, status, reason);
+        const certificate = peer.authorized ? peer.getPeerX509Certificate() : undefined;
+        const decision = this.#admission.decide(certificate, request.headers[NODE_HEADER]);
+        if (!("node" in decision)) {
+            reply(socket, decision.status, decision.reason);
             return;
         }
+        const { node } = decision;
         const redge = parseSession(request.headers[SESSION_HEADER]);
         const remoteAddress = (request.socket as Socket).remoteAddress ?? "";
         this.#upgrader.handleUpgrade(request, socket, head, (webSocket: WebSocket) => {
             peer.setNoDelay(true);
-            this.#hooks.joined({ node, connection: new WebSocketConnection(webSocket), redge, remoteAddress });
+            this.#admission.joined({ node, connection: new WebSocketConnection(webSocket), redge, remoteAddress });
         });
-    }
-
-    #refusal(peer: TLSSocket, node: string | undefined): { status: number; reason: string } | undefined {
-        if (!peer.authorized) return { status: 401, reason: "no valid client certificate" };
-        if (node === undefined) return undefined;
-        if (this.#config.authorization === "node") {
-            if (commonName(peer) !== `system:node:${node}`)
-                return { status: 403, reason: "the certificate is another node's" };
-        }
-        return this.#hooks.refuse(node);
     }
 }
 
@@ -178,17 +151,6 @@ export class Listener {
 function tlsOptions({ certPem, keyPem, caPem }: TlsMaterial) {
     const ticketKeys = Buffer.from(hkdfSync("sha256", keyPem, "", "redge cloudhub tls tickets", 48));
     return { cert: certPem, key: keyPem, ca: caPem, minVersion: "TLSv1.2", ciphers: CIPHERS, ticketKeys } as const;
-}
-
-/** Of a certificate with exactly one. The X509Certificate form costs a fraction of `getPeerCertificate`. */
-function commonName(peer: TLSSocket): string | undefined {
-    const lines = peer.getPeerX509Certificate()?.subject.split("\n") ?? [];
-    const names = lines.filter((line) => line.startsWith("CN="));
-    return names.length === 1 ? names[0]?.slice(3) : undefined;
-}
-
-function headerText(value: string | string[] | undefined): string | undefined {
-    return typeof value === "string" && /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(value) ? value : undefined;
 }
 
 const STATUS_TEXT: Readonly<Record<number, string>> = {

@@ -4,18 +4,10 @@ import type { Ports } from "../../core/component.ts";
 import { errorText } from "../../core/errors/redge-error.ts";
 import { Backoff } from "../../link/backoff.ts";
 import type { EdgeIdentity } from "../../link/identity/ports.ts";
-import {
-    DEFAULT_WINDOW,
-    formatSession,
-    NODE_HEADER,
-    PROJECT_HEADER,
-    type RedgeSession,
-    SESSION_HEADER,
-    USE_HEADER,
-} from "../../link/session.ts";
+import type { RedgeSession } from "../../link/session.ts";
 import type { Closed, LinkConnection } from "../../link/transport/connection.ts";
-import { dialWebSocket } from "../../link/transport/dial.ts";
 import type { EdgeHubConfig } from "./config.ts";
+import { Dialler } from "./dialler.ts";
 
 export interface Link {
     readonly url: string;
@@ -37,18 +29,17 @@ const STEADY_MS = 1_000;
 /** Dials, again and again, until told to stop: the addresses in turn, with jittered exponential waits. */
 export class Connector {
     readonly #config: EdgeHubConfig;
-    readonly #identity: EdgeIdentity;
+    readonly #dialler: Dialler;
     readonly #ports: Ports;
     readonly #hooks: ConnectorHooks;
     readonly #stopping = new AbortController();
-    #ticket: Buffer | undefined;
     #done: Promise<void> | undefined;
 
     constructor(config: EdgeHubConfig, identity: EdgeIdentity, ports: Ports, hooks: ConnectorHooks) {
         this.#config = config;
-        this.#identity = identity;
         this.#ports = ports;
         this.#hooks = hooks;
+        this.#dialler = new Dialler(config, identity, () => hooks.storeId());
     }
 
     start(): void {
@@ -71,12 +62,12 @@ export class Connector {
             let reason: unknown;
             const beganMs = clock.monotonicMs();
             try {
-                const link = await this.#dial(urls[attempt % urls.length] ?? "");
+                const url = urls[attempt % urls.length] ?? "";
+                const link = { url, ...(await this.#dialler.dial(url, signal)) };
                 const { code, reason: why } = await this.#hooks.up(link);
                 reason = why === "" ? `closed (${code})` : `${why} (${code})`;
                 if (clock.monotonicMs() - beganMs > STEADY_MS) backoff.reset();
             } catch (thrown) {
-                this.#ticket = undefined;
                 reason = thrown;
             }
             if (signal.aborted) return;
@@ -85,32 +76,5 @@ export class Connector {
             this.#hooks.down(reason, retryMs);
             await sleep(clock, retryMs, signal);
         }
-    }
-
-    async #dial(base: string): Promise<Link> {
-        const { projectId, handshakeTimeoutMs, maxMessageBytes, proxy } = this.#config;
-        const { nodeName } = this.#identity;
-        const tls = await this.#identity.tls();
-        const url = `${base.replace(/\/+$/, "")}/${projectId}/${nodeName}/events`;
-        const session = { version: 1, store: this.#hooks.storeId(), window: DEFAULT_WINDOW };
-        const dialled = await dialWebSocket({
-            url,
-            tls,
-            headers: {
-                [NODE_HEADER]: nodeName,
-                [PROJECT_HEADER]: projectId,
-                [USE_HEADER]: "msg",
-                [SESSION_HEADER]: formatSession(session),
-            },
-            timeoutMs: handshakeTimeoutMs,
-            maxMessageBytes,
-            proxy: proxy === "" ? undefined : proxy,
-            ticket: this.#ticket,
-            onTicket: (ticket) => {
-                this.#ticket = ticket;
-            },
-            signal: this.#stopping.signal,
-        });
-        return { url: base, ...dialled };
     }
 }

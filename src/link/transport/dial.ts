@@ -5,23 +5,44 @@ import { connect as tlsConnect } from "node:tls";
 import { WebSocket } from "ws";
 import { RedgeError } from "../../core/errors/redge-error.ts";
 import type { TlsMaterial } from "../identity/ports.ts";
-import { parseSession, type RedgeSession, SESSION_HEADER } from "../session.ts";
+import {
+    formatSession,
+    NODE_HEADER,
+    PROJECT_HEADER,
+    parseSession,
+    type RedgeSession,
+    SESSION_HEADER,
+    USE_HEADER,
+} from "../session.ts";
 import type { LinkConnection } from "./connection.ts";
 import { throughProxy } from "./proxy.ts";
 import { WebSocketConnection } from "./websocket.ts";
 
+/** What an edge says of itself before anything else. */
+export interface Hello {
+    readonly nodeName: string;
+    readonly projectId: string;
+    readonly session: RedgeSession;
+}
+
+/** What every transport needs to open a link. */
 export interface DialOptions {
-    readonly url: string;
+    readonly hello: Hello;
     readonly tls: TlsMaterial;
-    readonly headers: Readonly<Record<string, string>>;
+    /** Until the cloud has let this node in. */
     readonly timeoutMs: number;
     readonly maxMessageBytes: number;
+    readonly signal: AbortSignal;
+}
+
+export interface WebSocketDialOptions extends DialOptions {
+    /** `wss://host:port` */
+    readonly url: string;
     /** `http://[user:password@]host:port` of a forward proxy; undefined: none. */
     readonly proxy: string | undefined;
     /** TLS session of the last connection, for a short handshake. */
     readonly ticket: Buffer | undefined;
     onTicket(ticket: Buffer): void;
-    readonly signal: AbortSignal;
 }
 
 export interface Dialled {
@@ -34,11 +55,18 @@ export interface Dialled {
  * Opens a WebSocket over mutual TLS.
  * @throws REDGE_LINK_REFUSED when the cloud answered but did not upgrade; the network's own error otherwise
  */
-export function dialWebSocket(options: DialOptions): Promise<Dialled> {
-    const { url, tls, headers, timeoutMs, maxMessageBytes, signal } = options;
+export function dialWebSocket(options: WebSocketDialOptions): Promise<Dialled> {
+    const { hello, tls, timeoutMs, maxMessageBytes, signal } = options;
+    const { nodeName, projectId, session } = hello;
+    const url = `${options.url.replace(/\/+$/, "")}/${projectId}/${nodeName}/events`;
     return new Promise((resolve, reject) => {
         const socket = new WebSocket(url, {
-            headers,
+            headers: {
+                [NODE_HEADER]: nodeName,
+                [PROJECT_HEADER]: projectId,
+                [USE_HEADER]: "msg",
+                [SESSION_HEADER]: formatSession(session),
+            },
             handshakeTimeout: timeoutMs,
             perMessageDeflate: false,
             maxPayload: maxMessageBytes,
@@ -68,7 +96,7 @@ export function dialWebSocket(options: DialOptions): Promise<Dialled> {
 }
 
 function openSocket(
-    { url, proxy, ticket, timeoutMs, onTicket }: DialOptions,
+    { url, proxy, ticket, timeoutMs, onTicket }: WebSocketDialOptions,
     tls: TlsMaterial,
     ready: (error: Error | null, socket?: Socket) => void,
 ): Socket | undefined {
