@@ -3,9 +3,12 @@
 import { commands } from "./commands/index.ts";
 import { EXIT_USAGE, printFailure, UsageError } from "./failure.ts";
 import { overview, version } from "./help.ts";
+import { handOver, newerNode } from "./host/own-node.ts";
 
 /** `redge <command> [options]`: finds the command, and turns whatever it throws into one clear line and an exit code. */
 async function main(args: readonly string[]): Promise<number> {
+    const node = newerNode();
+    if (node !== undefined) return handOver(node, __filename, args);
     const [name, ...rest] = args;
     if (name === undefined || name === "help" || name === "--help" || name === "-h") {
         process.stdout.write(overview(commands));

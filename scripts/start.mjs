@@ -10,7 +10,6 @@ const installed = join(root, "node_modules/.package-lock.json");
 const lock = join(root, "package-lock.json");
 
 function run(what, command, args) {
-    process.stdout.write(`${what} …\n`);
     const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
     if (status === 0) return;
     process.stderr.write(`redge: ${what} failed${error ? `: ${error.message}` : ""}\n`);
@@ -18,6 +17,7 @@ function run(what, command, args) {
 }
 
 if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs) {
+    process.stdout.write("Installing packages …\n");
     run("Installing packages", "npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 

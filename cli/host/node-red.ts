@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createRequire } from "node:module";
 import { RedgeError } from "../../src/core/errors/redge-error.ts";
 import { packageRoot } from "../package-root.ts";
+import { runsNodeRed } from "./own-node.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void;
 
@@ -81,8 +82,7 @@ function loadNodeRed(): NodeRed {
     } catch (thrown) {
         throw new RedgeError("REDGE_CLI_NO_NODE_RED", {}, thrown);
     }
-    const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-    if (major < 22 || (major === 22 && minor < 9)) {
+    if (!runsNodeRed(process.versions.node)) {
         throw new RedgeError("REDGE_CLI_NODE_TOO_OLD", { found: process.versions.node, wanted });
     }
     return require("node-red") as NodeRed;
