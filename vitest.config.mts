@@ -7,12 +7,14 @@ const exclude = ["**/node_modules/**", "dist/**"];
  *  fast      *.test.ts        no sockets beyond loopback, no engines; seconds
  *  real      *.real.test.ts   real parts (engines, brokers, API servers); skipped by name and reason where one is missing
  *  e2e       test/e2e, test/editor, test/faults: the built product as its users start it
+ * Most of them wait for other processes rather than compute, so there are more workers than the two cores they are made for;
+ * whole sites come after the rest, two at a time.
  */
 export default defineConfig({
     test: {
         reporters: ["default", "./test/support/summary-reporter.ts"],
         pool: "forks",
-        maxWorkers: 2,
+        maxWorkers: 3,
         projects: [
             {
                 extends: true,
@@ -40,7 +42,8 @@ export default defineConfig({
                     exclude,
                     testTimeout: 180_000,
                     hookTimeout: 300_000,
-                    fileParallelism: false,
+                    maxWorkers: 2,
+                    sequence: { groupOrder: 1 },
                 },
             },
         ],
