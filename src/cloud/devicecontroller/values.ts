@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isDeepStrictEqual } from "node:util";
 import type { ModelProperty } from "./device.ts";
 
 /** Why a value, always text on the wire, is none of the property's type; undefined when it is. */
@@ -38,6 +39,8 @@ export function sameValue(property: ModelProperty | undefined, one: string, othe
             return isNumber(one) && isNumber(other) && Number(one) === Number(other);
         case "BOOLEAN":
             return truth(one) === truth(other);
+        case "OBJECT":
+            return isJson(one) && isJson(other) && isDeepStrictEqual(JSON.parse(one), JSON.parse(other));
         default:
             return false;
     }

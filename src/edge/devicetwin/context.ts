@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { errorText } from "../../core/errors/redge-error.ts";
 import type { Logger } from "../../core/log.ts";
 import { type Envelope, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
+import type { PropertyInstance } from "../mappers/device-instance.ts";
 import type { DeviceTwinConfig } from "./config.ts";
 import { errorResult, type Stamp, type TwinChange, updateDelta, updateDocument, updateResult } from "./documents.ts";
 import type { History } from "./history.ts";
@@ -55,9 +56,9 @@ export class TwinContext {
         this.#toEventBus = parts.toEventBus;
     }
 
-    /** When every value counts, none is left out for being the same. */
-    get refreshMs(): number {
-        return this.config.offlinePolicy === "all" ? 0 : this.config.refreshMs;
+    /** When every value of a property counts, none is left out for being the same. */
+    refreshMs(property: PropertyInstance | undefined): number {
+        return this.reporter.keepsAll(property) ? 0 : this.config.refreshMs;
     }
 
     stamp(eventId: string = randomUUID()): Stamp {

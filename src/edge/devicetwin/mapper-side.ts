@@ -116,10 +116,8 @@ export class MapperSide {
         if (reported === undefined) return {};
         const instance = this.#context.registry.instance(id);
         const admitted = Object.entries(reported).filter(([name, reading]) => {
-            const policy = policyOf(
-                instance?.properties.find((property) => property.name === name),
-                this.#context.refreshMs,
-            );
+            const property = instance?.properties.find((one) => one.name === name);
+            const policy = policyOf(property, this.#context.refreshMs(property));
             return this.#gate.admit(id, name, reading, policy);
         });
         return { reported: Object.fromEntries(admitted) };
@@ -153,7 +151,7 @@ export class MapperSide {
         const good = given
             .filter(([, value]) => value.quality !== "bad")
             .map(([key, { value, timestamp }]) => [key, { actual: { value: formatValue(value), timestamp } }] as const);
-        const changes = planUpdate(record, new Map(good), { typeOf, nowMs, refreshMs: 0 });
+        const changes = planUpdate(record, new Map(good), { typeOf, nowMs, refreshMs: () => 0 });
         const put = (key: string, current: TwinProperty | undefined): void => {
             if (current !== undefined) changes.set(key, { last: record.twin.get(key), current });
         };

@@ -5,6 +5,7 @@ import { twinTypeOf } from "../mappers/values.ts";
 import type { TwinContext } from "./context.ts";
 import { errorResult, getResult, membershipResult, stateResult } from "./documents.ts";
 import type { DeviceRecord } from "./records.ts";
+import { policyOf } from "./report-gate.ts";
 import { BadRequest, eventIdOf, parseRequest, parseTwinUpdate } from "./requests.ts";
 import { nodeTopic, parseTopic, type TwinTopic } from "./topics.ts";
 import { planUpdate } from "./updates.ts";
@@ -61,14 +62,17 @@ export class MqttSide {
         const { eventId, twin } = parseTwinUpdate(content);
         const record = this.#record(topic.id);
         const instance = this.#context.registry.instance(topic.id);
-        const typeOf = (key: string): string | undefined => {
-            const property = instance?.properties.find(({ name }) => name === key);
-            return property === undefined ? undefined : twinTypeOf(property.type);
-        };
+        const propertyOf = (key: string) => instance?.properties.find(({ name }) => name === key);
         const changes = planUpdate(record, twin, {
-            typeOf,
+            typeOf: (key) => {
+                const property = propertyOf(key);
+                return property === undefined ? undefined : twinTypeOf(property.type);
+            },
             nowMs: this.#context.clock.nowMs(),
-            refreshMs: this.#context.refreshMs,
+            refreshMs: (key) => {
+                const property = propertyOf(key);
+                return policyOf(property, this.#context.refreshMs(property)).refreshMs;
+            },
         });
         await this.#context.apply(record, changes, { eventId, answer: true, oneSegment: topic.oneSegment });
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { PropertyInstance } from "../mappers/device-instance.ts";
 import { parseValue } from "../mappers/values.ts";
 import type { TwinProperty } from "./records.ts";
@@ -44,7 +45,8 @@ export class Reconciler {
 
 function isSameValue(property: PropertyInstance, desired: string, actual: string): boolean {
     try {
-        return parseValue(property.type, desired, property.name) === parseValue(property.type, actual, property.name);
+        const [one, other] = [desired, actual].map((value) => parseValue(property.type, value, property.name));
+        return isDeepStrictEqual(one, other);
     } catch {
         return desired === actual;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock, Timer } from "../../core/clock.ts";
-import type { PropertyInstance } from "../mappers/device-instance.ts";
+import type { PropertyInstance, ReportPolicySpec } from "../mappers/device-instance.ts";
 import { field } from "../mappers/fields.ts";
 import { formatValue } from "../mappers/values.ts";
 import type { ReportedValue } from "../mappers/wire.ts";
@@ -24,20 +24,27 @@ interface Told {
 }
 
 /**
- * The policy of a property: `reportCycle` of the Device is the least interval; the visitor's configData may say
- * `reportDeadband`, `reportDeadbandPercent`, `reportMinInterval` and `reportMaxInterval`.
+ * The policy of a property: what the Device's `reportPolicy` says, else what the visitor's configData says in
+ * `reportDeadband`, `reportDeadbandPercent`, `reportMinInterval` and `reportMaxInterval`; `reportCycle` is a least interval.
  */
 export function policyOf(property: PropertyInstance | undefined, refreshMs: number): ReportPolicy {
     const number = (key: string): number | undefined => {
         const given = Number(field(property?.visitor.configData, key) ?? Number.NaN);
         return Number.isFinite(given) && given >= 0 ? given : undefined;
     };
+    const policy = property?.reportPolicy;
     return {
-        deadband: number("reportDeadband") ?? 0,
-        deadbandPercent: number("reportDeadbandPercent") ?? 0,
-        minIntervalMs: number("reportMinInterval") ?? property?.reportCycleMs ?? 0,
-        refreshMs: number("reportMaxInterval") ?? refreshMs,
+        deadband: policy?.deadBandAbsolute ?? number("reportDeadband") ?? 0,
+        deadbandPercent: policy?.deadBandPercent ?? number("reportDeadbandPercent") ?? 0,
+        minIntervalMs: policy?.minInterval ?? number("reportMinInterval") ?? property?.reportCycleMs ?? 0,
+        refreshMs: policy?.maxInterval ?? number("reportMaxInterval") ?? unchangedMs(policy, refreshMs),
     };
+}
+
+/** How long an unchanged value is kept back when no longest interval is given. */
+function unchangedMs(policy: ReportPolicySpec | undefined, refreshMs: number): number {
+    if (policy?.onChange === undefined) return refreshMs;
+    return policy.onChange ? Number.POSITIVE_INFINITY : 0;
 }
 
 /** Lets readings through as their policies say, before anything is written or sent for them. */

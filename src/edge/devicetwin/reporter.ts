@@ -4,6 +4,7 @@ import { errorText } from "../../core/errors/redge-error.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Envelope } from "../../envelope/envelope.ts";
 import type { DocumentStore } from "../../store/store.ts";
+import type { PropertyInstance } from "../mappers/device-instance.ts";
 import { Backlog, type KeptReport } from "./backlog.ts";
 import { BacklogUplink } from "./backlog-uplink.ts";
 import type { DeviceTwinConfig } from "./config.ts";
@@ -24,27 +25,29 @@ export interface ReporterParts {
 /** Reports of a device kept for the cloud when the policy is "all"; beyond that the oldest go. */
 const MAX_BACKLOG = 100_000;
 
-/** Tells the cloud what changed, by the policy: the newest of each property, or every report in its order. */
+/** Tells the cloud what changed, by the policy of each property: the newest value, or every report in its order. */
 export class Reporter {
     readonly #registry: Registry;
+    readonly #config: DeviceTwinConfig;
     readonly #uplink: Uplink;
-    readonly #backlog: Backlog | undefined;
-    readonly #backlogUplink: BacklogUplink | undefined;
+    readonly #backlog: Backlog;
+    readonly #backlogUplink: BacklogUplink;
 
     constructor({ config, clock, log, store, registry, send }: ReporterParts) {
         this.#registry = registry;
-        const all = config.offlinePolicy === "all";
+        this.#config = config;
         this.#uplink = new Uplink({
             clock,
-            twins: !all,
             confirmTimeoutMs: config.confirmTimeoutMs,
             send,
             // Not worth a flush of its own: a confirmation that is lost only makes a report be sent twice.
             confirmed: (record) => registry.putRecord(record),
-            reportsToCloud: (id, property) => this.#reportsToCloud(id, property),
+            newestGoes: (id, name) => {
+                const property = this.#property(id, name);
+                return (property?.reportToCloud ?? true) && !this.keepsAll(property);
+            },
             current: (id) => registry.records.get(id),
         });
-        if (!all) return;
         const backlog = new Backlog(store, registry.commits, MAX_BACKLOG);
         this.#backlog = backlog;
         this.#backlogUplink = new BacklogUplink({
@@ -58,52 +61,56 @@ export class Reporter {
     }
 
     async load(): Promise<void> {
-        await this.#backlog?.load();
+        await this.#backlog.load();
+    }
+
+    /** Whether every report of a property goes to the cloud, rather than its newest value: as the Device says, else the node. */
+    keepsAll(property: PropertyInstance | undefined): boolean {
+        return (property?.reportPolicy?.keep ?? this.#config.offlinePolicy) === "all";
     }
 
     /** Called within the change, before it is written, so that twin and report reach the disk together. */
     changed(record: DeviceRecord, changes: ReadonlyMap<string, TwinChange>): void {
-        if (this.#backlog === undefined) return;
         const report: Record<string, TwinProperty> = {};
         for (const [key, { last, current }] of changes) {
             if (current === undefined || current.seq === (last?.seq ?? 0)) continue;
-            if (this.#reportsToCloud(record.id, key)) report[key] = current;
+            const property = this.#property(record.id, key);
+            if ((property?.reportToCloud ?? true) && this.keepsAll(property)) report[key] = current;
         }
         if (Object.keys(report).length > 0) this.#backlog.push(record.id, report);
     }
 
     offer(record: DeviceRecord): void {
         this.#uplink.offer(record);
-        this.#backlogUplink?.offer(record.id);
+        this.#backlogUplink.offer(record.id);
     }
 
     confirm(parentId: string): void {
-        if (!this.#uplink.confirm(parentId)) this.#backlogUplink?.confirm(parentId);
+        if (!this.#uplink.confirm(parentId)) this.#backlogUplink.confirm(parentId);
     }
 
     linkDown(): void {
         this.#uplink.linkDown();
-        this.#backlogUplink?.linkDown();
+        this.#backlogUplink.linkDown();
     }
 
     linkUp(): void {
         this.#uplink.linkUp(this.#registry.records.values());
-        this.#backlogUplink?.linkUp();
+        this.#backlogUplink.linkUp();
     }
 
     forget(device: string): void {
-        this.#backlog?.forget(device);
-        this.#backlogUplink?.forget(device);
+        this.#backlog.forget(device);
+        this.#backlogUplink.forget(device);
     }
 
     stop(): void {
         this.#uplink.stop();
-        this.#backlogUplink?.linkDown();
+        this.#backlogUplink.linkDown();
     }
 
-    #reportsToCloud(id: string, property: string): boolean {
-        const found = this.#registry.instance(id)?.properties.find(({ name }) => name === property);
-        return found?.reportToCloud ?? true;
+    #property(id: string, property: string): PropertyInstance | undefined {
+        return this.#registry.instance(id)?.properties.find(({ name }) => name === property);
     }
 
     #confirmed(device: string, report: KeptReport): void {

@@ -11,8 +11,8 @@ export interface UpdateRules {
     /** The twin type that the device's model gives a property. */
     readonly typeOf: (property: string) => string | undefined;
     readonly nowMs: number;
-    /** A value that is the same as less than this ago changes nothing. */
-    readonly refreshMs: number;
+    /** A value of this property that is the same as less than this ago changes nothing. */
+    readonly refreshMs: (property: string) => number;
 }
 
 /**
@@ -59,7 +59,8 @@ function change(
     checkType(key, type, given.actual);
     const expected = given.expected === undefined ? undefined : stored(given.expected, nowMs);
     const actual = given.actual === undefined ? undefined : stored(given.actual, nowMs);
-    if (alive && given.optional !== false && expected === undefined && isSame(last, actual, refreshMs)) return last;
+    if (alive && given.optional !== false && expected === undefined && isSame(last, actual, refreshMs(key)))
+        return last;
     const before = alive ? settled(last, expected, actual) : undefined;
     return {
         ...(before ?? { optional: true, seq: last?.seq ?? 0, confirmed: last?.confirmed ?? 0 }),
@@ -108,12 +109,24 @@ export function checkType(key: string, type: string, given: { readonly value: st
         case "boolean":
             if (value !== "true" && value !== "false") refuse();
             return;
+        case "object":
+            if (!isJson(value)) refuse();
+            return;
         case "string":
         case "bytes":
         case DELETED:
             return;
         default:
             throw new BadRequest(`twin.${key}: the type ${type.slice(0, 40)} is not known`);
+    }
+}
+
+function isJson(value: string): boolean {
+    try {
+        JSON.parse(value);
+        return true;
+    } catch {
+        return false;
     }
 }
 

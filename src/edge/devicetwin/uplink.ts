@@ -19,9 +19,8 @@ export interface UplinkOptions {
     readonly send: (envelope: Envelope) => void;
     /** Called after the cloud confirmed something of this record, to keep it. */
     readonly confirmed: (record: DeviceRecord) => void;
-    readonly reportsToCloud: (id: string, property: string) => boolean;
-    /** False: twins go another way, only states go here. */
-    readonly twins: boolean;
+    /** Whether the newest value of a property goes this way; the others stay, or go another. */
+    readonly newestGoes: (id: string, property: string) => boolean;
     readonly current: (id: string) => DeviceRecord | undefined;
 }
 
@@ -49,7 +48,7 @@ export class Uplink {
     /** Sends what the cloud does not know yet of this device, unless a report of it is under way. */
     offer(record: DeviceRecord): void {
         if (!this.#up) return;
-        if (this.#options.twins && !this.#twinBusy.has(record.id)) this.#sendTwin(record);
+        if (!this.#twinBusy.has(record.id)) this.#sendTwin(record);
         if (!this.#stateBusy.has(record.id)) this.#sendState(record);
     }
 
@@ -91,7 +90,7 @@ export class Uplink {
     #sendTwin(record: DeviceRecord): void {
         const due: [string, TwinProperty][] = [];
         for (const [key, property] of record.twin) {
-            if (property.seq > property.confirmed && this.#options.reportsToCloud(record.id, key))
+            if (property.seq > property.confirmed && this.#options.newestGoes(record.id, key))
                 due.push([key, property]);
         }
         if (due.length === 0) return;

@@ -15,6 +15,18 @@ export interface DesiredValue {
     readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Which readings are worth a report, as the Device says; times in milliseconds. What is absent is the node's to decide. */
+export interface ReportPolicySpec {
+    /** true: only values that differ; false: every reading. */
+    readonly onChange?: boolean | undefined;
+    readonly deadBandAbsolute?: number | undefined;
+    readonly deadBandPercent?: number | undefined;
+    readonly minInterval?: number | undefined;
+    readonly maxInterval?: number | undefined;
+    /** What is kept of it while the cloud is away. */
+    readonly keep?: "newest" | "all" | undefined;
+}
+
 /** One property of a device after model and device have been merged. Cycles in milliseconds. */
 export interface PropertyInstance {
     readonly name: string;
@@ -27,6 +39,7 @@ export interface PropertyInstance {
     /** 0: not limited. */
     readonly reportCycleMs: number;
     readonly reportToCloud: boolean;
+    readonly reportPolicy?: ReportPolicySpec | undefined;
     readonly desired?: DesiredValue | undefined;
     readonly visitor: ProtocolConfig;
 }
@@ -108,6 +121,7 @@ function resolveProperty(id: string, given: unknown, index: number, modelSpec: u
     const under = modelVisitors === undefined ? undefined : protocolOf(modelVisitors, id, "model visitors");
     const number = (key: string): number | undefined => optionalNumber(field(property, key), id, `${at}.${key}`);
     const desired = desiredOf(field(property, "desired"));
+    const reportPolicy = policySpecOf(field(property, "reportPolicy"), id, `${at}.reportPolicy`);
     const unit = text(field(inModel, "unit"));
     const minimum = optionalNumber(field(inModel, "minimum"), id, `model property ${name}.minimum`);
     const maximum = optionalNumber(field(inModel, "maximum"), id, `model property ${name}.maximum`);
@@ -121,11 +135,28 @@ function resolveProperty(id: string, given: unknown, index: number, modelSpec: u
         collectCycleMs: number("collectCycle") || DEFAULT_COLLECT_CYCLE_MS,
         reportCycleMs: number("reportCycle") ?? 0,
         reportToCloud: field(property, "reportToCloud") !== false,
+        ...(reportPolicy === undefined ? {} : { reportPolicy }),
         ...(desired === undefined ? {} : { desired }),
         visitor: {
             protocolName: under?.protocolName || own.protocolName,
             configData: { ...under?.configData, ...own.configData },
         },
+    };
+}
+
+function policySpecOf(given: unknown, id: string, at: string): ReportPolicySpec | undefined {
+    if (given === undefined || given === null) return undefined;
+    asRecord(given, id, at);
+    const onChange = field(given, "onChange");
+    const keep = field(given, "keep");
+    const numbers = ["deadBandAbsolute", "deadBandPercent", "minInterval", "maxInterval"].flatMap((key) => {
+        const value = optionalNumber(field(given, key), id, `${at}.${key}`);
+        return value === undefined || value < 0 ? [] : [[key, value] as const];
+    });
+    return {
+        ...(typeof onChange === "boolean" ? { onChange } : {}),
+        ...Object.fromEntries(numbers),
+        ...(keep === "newest" || keep === "all" ? { keep } : {}),
     };
 }
 
@@ -142,7 +173,7 @@ function typeOf(
 ): PropertyType {
     const said = text(field(inModel, "type")) ?? text(field(configData, "dataType")) ?? desired?.metadata["type"];
     const upper = (said ?? "STRING").toUpperCase();
-    const known = upper === "BOOL" ? "BOOLEAN" : upper === "INTEGER" ? "INT" : upper;
+    const known = upper === "BOOL" ? "BOOLEAN" : upper === "INTEGER" ? "INT" : upper === "JSON" ? "OBJECT" : upper;
     return PROPERTY_TYPES.find((type) => type === known) ?? "STRING";
 }
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RedgeError } from "../../core/errors/redge-error.ts";
 
-/** DeviceModel's property types (devices.kubeedge.io/v1beta1). */
-export const PROPERTY_TYPES = ["INT", "FLOAT", "DOUBLE", "STRING", "BOOLEAN", "BYTES", "STREAM"] as const;
+/** DeviceModel's property types (devices.kubeedge.io/v1beta1); OBJECT, any JSON, is Redge's own. */
+export const PROPERTY_TYPES = ["INT", "FLOAT", "DOUBLE", "STRING", "BOOLEAN", "BYTES", "STREAM", "OBJECT"] as const;
 export type PropertyType = (typeof PROPERTY_TYPES)[number];
 
-/** A value as mappers and flows hold it. BYTES are base64 text; integers beyond 2^53 are bigint. */
-export type DeviceValue = number | bigint | string | boolean;
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** What twins call the types (KubeEdge v1.23.1: string int float boolean; Redge adds double and bytes). */
+/** A value as mappers and flows hold it. BYTES are base64 text; integers beyond 2^53 are bigint; OBJECT is parsed JSON. */
+export type DeviceValue = bigint | JsonValue;
+
+/** What twins call the types (KubeEdge v1.23.1: string int float boolean; Redge adds double, bytes and object). */
 export function twinTypeOf(type: PropertyType): string {
     return type === "STREAM" ? "string" : type.toLowerCase();
 }
@@ -42,6 +44,12 @@ export function parseValue(type: PropertyType, value: string, property: string):
             if (TRUE.has(value)) return true;
             return FALSE.has(value) ? false : refuse("is neither true nor false");
         }
+        case "OBJECT":
+            try {
+                return JSON.parse(value) as JsonValue;
+            } catch {
+                return refuse("is not JSON");
+            }
         default:
             return value;
     }

@@ -71,6 +71,98 @@ describe("report policy", () => {
     });
 });
 
+describe("report policy in the Device", () => {
+    test.each([
+        ["deadBandAbsolute", 0.5, [20, 20.5, 20.6], "20.6", 2],
+        ["deadBandPercent", 10, [20, 22, 22.1], "22.1", 2],
+        ["onChange", false, [20, 20, 20], "20", 3],
+        ["onChange", true, [20, 20, 21], "21", 2],
+    ])("%s %s", async (key, limit, values, last, told) => {
+        const harness = await withThermo({}, { reportPolicy: { [key]: limit } });
+        harness.take("eventbus");
+        for (const value of values) {
+            await harness.clock.advance(10);
+            await read(harness, value);
+        }
+        expect(stored(harness)).toBe(last);
+        const results = harness.sent.eventbus.filter(({ route }) => route.resource.endsWith("/update/result"));
+        expect(results).toHaveLength(told);
+    });
+
+    test("on change, an unchanged value is never told again unless a longest interval says so", async () => {
+        for (const [policy, told] of [
+            [{ onChange: true }, 0],
+            [{ onChange: true, maxInterval: 3_600_000 }, 1],
+        ] as const) {
+            const harness = await withThermo({}, { reportPolicy: policy });
+            await read(harness, 20);
+            await harness.confirmAll();
+            await harness.clock.advance(3_600_000);
+            await read(harness, 20);
+            expect(harness.take("edgehub")).toHaveLength(told);
+        }
+    });
+
+    test("minInterval holds back what comes too soon; reportPolicy goes before the visitor's keys", async () => {
+        const harness = await withThermo({ reportMinInterval: 1 }, { reportPolicy: { minInterval: 1000 } });
+        await read(harness, 20);
+        await harness.clock.advance(500);
+        await read(harness, 21);
+        expect(stored(harness)).toBe("20");
+        await harness.clock.advance(500);
+        expect(stored(harness)).toBe("21");
+    });
+
+    test.each([
+        ["all", "newest", ["1", "2", "3"]],
+        ["newest", "all", ["3"]],
+    ])("keep %s at a property overrules the node's %s", async (keep, offlinePolicy, arrived) => {
+        const harness = await withThermo({}, { reportPolicy: { keep } }, { offlinePolicy });
+        await harness.twin.receive(link("disconnect"));
+        harness.take("edgehub");
+        for (const value of [1, 2, 3]) {
+            await harness.clock.advance(10);
+            await read(harness, value);
+        }
+        expect(harness.take("edgehub")).toEqual([]);
+        await harness.twin.receive(link("connect"));
+        await harness.clock.advance(0);
+        const told: unknown[] = [];
+        for (let sent = harness.sent.edgehub; sent.length > 0; await harness.confirmAll()) {
+            for (const { route, content } of sent) {
+                if (!route.resource.endsWith("edge_updated")) continue;
+                const { twin } = content as { twin: { temperature: { actual: { value: string } } } };
+                told.push(twin.temperature.actual.value);
+            }
+        }
+        expect(told).toEqual(arrived);
+    });
+});
+
+describe("structured values", () => {
+    const model = {
+        ...thermoModel,
+        spec: { ...thermoModel.spec, properties: [{ name: "target", type: "OBJECT", accessMode: "ReadWrite" }] },
+    };
+
+    test("an object is handed to mappers parsed, reported as JSON, and refused when it is none", async () => {
+        const harness = await startTwin();
+        await harness.cloud("insert", "default/devicemodel/thermo-model", model);
+        await harness.cloud("insert", "default/device/thermo-1", thermo('{"rgb": [1, 2, 3], "name": "Grün ✓"}'));
+        const write = harness.take("mappers").find(({ route }) => route.operation === "write");
+        expect(write?.content).toMatchObject({ type: "OBJECT", value: { rgb: [1, 2, 3], name: "Grün ✓" } });
+        await harness.twin.receive(mapperReport(ID, { reported: { target: { value: { rgb: [1, 2, 3] } } } }));
+        expect(harness.twin.records.get(ID)?.twin.get("target")).toMatchObject({
+            type: "object",
+            actual: { value: '{"rgb":[1,2,3]}' },
+        });
+        await harness.mqtt(`$hw/events/device/${ID}/twin/update`, { twin: { target: { actual: { value: "{" } } } });
+        expect(harness.take("eventbus").at(-1)?.content).toMatchObject({ code: 400 });
+        await harness.cloud("update", "default/device/thermo-1", thermo("{"));
+        expect(harness.twin.records.get(ID)?.twin.get("target")?.failed).toMatchObject({ value: "{" });
+    });
+});
+
 describe("after an outage", () => {
     const values = (harness: Harness) =>
         harness.sent.edgehub

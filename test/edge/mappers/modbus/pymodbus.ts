@@ -58,7 +58,7 @@ function launch(args: readonly string[], port: number): ModbusPeer {
     if (stdin === null || stdout === null) throw new Error("no pipes");
     const waiting: ((line: string) => void)[] = [];
     createInterface({ input: stdout }).on("line", (line) => {
-        if (line.startsWith("[")) waiting.shift()?.(line);
+        waiting.shift()?.(line);
     });
     return {
         port,

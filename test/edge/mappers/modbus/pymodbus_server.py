@@ -2,8 +2,8 @@
 """An independent Modbus server (python3-pymodbus): `tcp PORT UNITS` or `rtu PATH UNITS`, UNITS as 1,2,5-9. Units that are not listed stay silent.
 
 Registers at the start: coils 0..99 = 1,0,0,1 repeated; discrete inputs = 1,0 repeated; holding 0..199 = 0..199 + unit * 256;
-input registers = 1000 + address. Prints "ready" when it listens; each line of standard input `get UNIT FC ADDRESS COUNT` is
-answered by what the datastore holds, as JSON.
+input registers = 1000 + address. Each line of standard input `get UNIT FC ADDRESS COUNT` is answered by what the datastore
+holds, as one line of JSON; nothing else is ever printed.
 """
 import asyncio
 import json
@@ -56,7 +56,6 @@ async def main():
     else:
         server = ModbusSerialServer(context, framer=ModbusRtuFramer, port=sys.argv[2], baudrate=19200, timeout=0.02, ignore_missing_slaves=True)
         await server.start()
-        print("ready", flush=True)
         await server.serve_forever()
 
 
