@@ -10,7 +10,7 @@ import { newEnvelope } from "../../../../src/envelope/envelope.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { freePorts } from "../../../support/free-ports.ts";
 import { packageRoot } from "../../../support/node-red.ts";
-import { shippedFlow, startMapperFlow } from "./flow.ts";
+import { shippedFlow, startMapperFlow } from "../flow.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -30,6 +30,7 @@ test("the simulated boiler: a new set point reaches its register, and the report
     const [port = 0] = await freePorts(1);
     const reported: Record<string, { value: unknown }> = {};
     const flow = await startMapperFlow(
+        "modbus-mapper.json",
         ({ content }) => Object.assign(reported, (content as MapperReport | null)?.reported),
         shippedFlow("demo-boiler.json").filter(({ type }) => type !== "global-config"),
         { REDGE_BOILER_PORT: String(port) },

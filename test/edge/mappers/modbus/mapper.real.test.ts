@@ -18,8 +18,8 @@ import { deviceResource, type MapperReport, WRITE } from "../../../../src/edge/m
 import { type Envelope, newEnvelope } from "../../../../src/envelope/envelope.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { describeWith, program } from "../../../support/requires.ts";
+import { startMapperFlow } from "../flow.ts";
 import { modbusDevice } from "./devices.ts";
-import { startMapperFlow } from "./flow.ts";
 import { pymodbusPart, startPymodbus, startPymodbusRtu } from "./pymodbus.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -53,7 +53,7 @@ async function inProcess(receive: (envelope: Envelope) => void): Promise<Wires> 
 
 /** The shipped flow in Node-RED, its requests made by node-red-contrib-modbus. */
 async function asFlow(receive: (envelope: Envelope) => void): Promise<Wires> {
-    const flow = await startMapperFlow(receive);
+    const flow = await startMapperFlow("modbus-mapper.json", receive);
     cleanups.push(() => flow.stop());
     return flow;
 }

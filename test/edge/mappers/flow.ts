@@ -3,21 +3,35 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Envelope } from "../../../../src/envelope/envelope.ts";
-import { eventually } from "../../../support/eventually.ts";
-import { freePorts } from "../../../support/free-ports.ts";
-import { packageRoot, TestNodeRed } from "../../../support/node-red.ts";
+import type { Envelope } from "../../../src/envelope/envelope.ts";
+import { eventually } from "../../support/eventually.ts";
+import { freePorts } from "../../support/free-ports.ts";
+import { packageRoot, TestNodeRed } from "../../support/node-red.ts";
+
+type FlowNode = Readonly<Record<string, unknown>> & { readonly links?: readonly string[] };
 
 /** A shipped flow file as it is. */
-export function shippedFlow(name: string): Record<string, unknown>[] {
-    return JSON.parse(readFileSync(join(packageRoot, "edge-flows", name), "utf8")) as Record<string, unknown>[];
+export function shippedFlow(name: string): FlowNode[] {
+    return JSON.parse(readFileSync(join(packageRoot, "edge-flows", name), "utf8")) as FlowNode[];
 }
 
-/** The Modbus mapper's flow file in a real Node-RED, its wires to DeviceTwin led out to this process by TCP. */
-export async function startMapperFlow(receive: (envelope: Envelope) => void, more: readonly object[] = [], env = {}) {
+/** A mapper's flow file in a real Node-RED, its wires to DeviceTwin led out to this process by TCP. */
+export async function startMapperFlow(
+    file: string,
+    receive: (envelope: Envelope) => void,
+    more: readonly object[] = [],
+    env: Readonly<Record<string, string>> = {},
+) {
     const [port = 0] = await freePorts(1);
+    const flow = shippedFlow(file);
+    const linkedWith = (id: string): string[] =>
+        flow.filter(({ links }) => links?.includes(id)).map((node) => String(node["id"]));
     const nodeRed = await TestNodeRed.start({
-        flows: [...shippedFlow("modbus-mapper.json"), ...more, ...tap(port)],
+        flows: [
+            ...flow,
+            ...more,
+            ...tap(port, linkedWith("redge-edge-to-mappers"), linkedWith("redge-edge-from-mappers")),
+        ],
         env,
     });
     const socket = await eventually(
@@ -47,7 +61,7 @@ export async function startMapperFlow(receive: (envelope: Envelope) => void, mor
     };
 }
 
-function tap(port: number): object[] {
+function tap(port: number, toMapper: readonly string[], fromMapper: readonly string[]): object[] {
     const z = "tap";
     const put = {
         func: 'flow.set("session", msg._session); return msg.payload ? JSON.parse(msg.payload) : null;',
@@ -73,14 +87,8 @@ function tap(port: number): object[] {
         { id: z, type: "tab", label: "tap" },
         { id: "tap-in", type: "tcp in", server: "server", ...tcp, wires: [["tap-put"]] },
         { id: "tap-put", z, type: "function", ...put, wires: [["redge-edge-to-mappers"]] },
-        { id: "redge-edge-to-mappers", z, type: "link out", mode: "link", links: ["redge-modbus-from-devicetwin"] },
-        {
-            id: "redge-edge-from-mappers",
-            z,
-            type: "link in",
-            links: ["redge-modbus-to-devicetwin"],
-            wires: [["tap-take"]],
-        },
+        { id: "redge-edge-to-mappers", z, type: "link out", mode: "link", links: toMapper },
+        { id: "redge-edge-from-mappers", z, type: "link in", links: fromMapper, wires: [["tap-take"]] },
         { id: "tap-take", z, type: "function", ...take, wires: [["tap-out"]] },
         { id: "tap-out", ...tcp, type: "tcp out", beserver: "reply", end: false },
     ];

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Ports, WireComponent } from "../../core/component.ts";
+import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
+import { KeyedQueue } from "../../core/keyed-queue.ts";
+import { type Envelope, Operation } from "../../envelope/envelope.ts";
+import type { DeviceInstance, PropertyInstance } from "./device-instance.ts";
+import { isRecord } from "./fields.ts";
+import {
+    type DesiredWrite,
+    type DeviceConfiguration,
+    deviceIdOf,
+    type MapperReport,
+    mapperReport,
+    queryDevices,
+    WRITE,
+} from "./wire.ts";
+
+/** A device that a mapper holds: begun when it was made, ended by `stop`. */
+export interface MappedDevice {
+    write(write: DesiredWrite): void;
+    stop(): Promise<void>;
+}
+
+/**
+ * What every mapper without wires of its own does alike: takes the devices of its protocol from DeviceTwin, opens each, again when
+ * more than a desired value has changed, and closes what is gone. A device that cannot be opened is told as unhealthy, and the
+ * others go on.
+ */
+export abstract class DeviceMapper extends WireComponent<"devicetwin"> {
+    readonly outputs = ["devicetwin"] as const;
+    protected readonly ports: Ports;
+    readonly #protocol: string;
+    readonly #devices = new Map<string, { readonly fingerprint: string; readonly device: MappedDevice }>();
+    /** What is told of one device is done in its order, although closing takes time. */
+    readonly #queue = new KeyedQueue();
+    #stopped = false;
+
+    /** @param protocol devices whose spec.protocol.protocolName is this one (in any case) are taken */
+    constructor(protocol: string, ports: Ports) {
+        super();
+        this.#protocol = protocol.toLowerCase();
+        this.ports = ports;
+    }
+
+    /** @throws RedgeError when the device cannot be mapped as it is described */
+    protected abstract open(instance: DeviceInstance, tell: (report: MapperReport) => void): MappedDevice;
+
+    async start(): Promise<void> {
+        this.#stopped = false;
+        this.#showState();
+        this.send("devicetwin", queryDevices());
+    }
+
+    async stop(): Promise<void> {
+        this.#stopped = true;
+        const devices = [...this.#devices.values()];
+        this.#devices.clear();
+        await Promise.all(devices.map(({ device }) => device.stop()));
+    }
+
+    async receive({ route, content }: Envelope): Promise<void> {
+        const id = deviceIdOf(route.resource);
+        if (id === undefined) return;
+        await this.#queue.run(id, () => this.#take(id, route, content));
+        this.#showState();
+    }
+
+    async #take(id: string, route: Envelope["route"], content: unknown): Promise<void> {
+        if (route.operation === WRITE) this.#devices.get(id)?.device.write(content as DesiredWrite);
+        else if (route.operation === Operation.delete) await this.#close(id);
+        else if (isRecord(content) && isRecord(content["instance"]))
+            await this.#configure((content as unknown as DeviceConfiguration).instance);
+        else {
+            const component = `the ${this.#protocol} mapper`;
+            throw new RedgeError("REDGE_DEVICE_MESSAGE", {
+                component,
+                field: route.resource,
+                reason: "has no instance",
+            });
+        }
+    }
+
+    /** One point a property; a property that cannot be mapped is told as bad, and the device's others go on. */
+    protected points<P>(
+        instance: DeviceInstance,
+        tell: (report: MapperReport) => void,
+        parse: (property: PropertyInstance) => P,
+    ): P[] {
+        return instance.properties.flatMap((property) => {
+            try {
+                return [parse(property)];
+            } catch (thrown) {
+                const reason = errorText(thrown);
+                this.ports.log.error(reason, { device: instance.id, property: property.name });
+                tell({ reported: { [property.name]: { value: null, quality: "bad", reason } } });
+                return [];
+            }
+        });
+    }
+
+    async #configure(instance: DeviceInstance): Promise<void> {
+        const { id, protocol } = instance;
+        if (protocol.protocolName.toLowerCase() !== this.#protocol) return this.#close(id);
+        const fingerprint = JSON.stringify({
+            ...instance,
+            properties: instance.properties.map(({ desired: _, ...rest }) => rest),
+        });
+        if (this.#devices.get(id)?.fingerprint === fingerprint) return;
+        await this.#close(id);
+        if (this.#stopped) return;
+        const tell = (report: MapperReport): void => this.send("devicetwin", mapperReport(id, report));
+        try {
+            this.#devices.set(id, { fingerprint, device: this.open(instance, tell) });
+        } catch (thrown) {
+            this.ports.log.error(errorText(thrown), { device: id });
+            tell({ state: "unhealthy" });
+        }
+    }
+
+    async #close(id: string): Promise<void> {
+        const known = this.#devices.get(id);
+        this.#devices.delete(id);
+        await known?.device.stop();
+    }
+
+    #showState(): void {
+        this.report({ level: "ready", text: "mapping", params: { devices: this.#devices.size } });
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock, Timer } from "../../../core/clock.ts";
+import { errorText } from "../../../core/errors/redge-error.ts";
+import type { PropertyInstance } from "../device-instance.ts";
+import type { MappedDevice } from "../device-mapper.ts";
+import { checkLimits } from "../values.ts";
+import type { DesiredWrite, MapperReport } from "../wire.ts";
+import type { Generator } from "./generators.ts";
+
+export interface VirtualPoint {
+    readonly property: PropertyInstance;
+    readonly generator: Generator;
+}
+
+/** A device that is only imagined: its properties are made up at their collect cycles, those of one cycle together. */
+export class VirtualDevice implements MappedDevice {
+    readonly #clock: Clock;
+    readonly #points: readonly VirtualPoint[];
+    readonly #offline: boolean;
+    readonly #tell: (report: MapperReport) => void;
+    readonly #timers = new Map<number, Timer>();
+
+    /** @param offline it never answers */
+    constructor(clock: Clock, points: readonly VirtualPoint[], offline: boolean, tell: (report: MapperReport) => void) {
+        this.#clock = clock;
+        this.#points = points;
+        this.#offline = offline;
+        this.#tell = tell;
+    }
+
+    start(): this {
+        this.#tell({ state: this.#offline ? "offline" : "online" });
+        if (this.#offline) return this;
+        const cycles = new Set(this.#points.map(({ property }) => property.collectCycleMs));
+        for (const cycleMs of cycles) this.#collect(cycleMs);
+        return this;
+    }
+
+    async stop(): Promise<void> {
+        for (const timer of this.#timers.values()) timer.cancel();
+        this.#timers.clear();
+    }
+
+    /** A device that is offline answers nothing: the desired value waits, as it does for a real one. */
+    write({ id, property: name, value }: DesiredWrite): void {
+        if (this.#offline) return;
+        const point = this.#points.find(({ property }) => property.name === name);
+        try {
+            if (point === undefined) throw new Error("the device has no such property, or it cannot be mapped");
+            if (point.property.accessMode === "ReadOnly") throw new Error("the property can only be read");
+            if (point.generator.set === undefined) throw new Error("the property's values are given by its generator");
+            checkLimits(value, point.property, name);
+            point.generator.set(value);
+        } catch (thrown) {
+            this.#tell({ written: { [name]: { id, value, error: errorText(thrown) } } });
+            return;
+        }
+        this.#tell({ written: { [name]: { id, value } }, reported: this.#read([point]) });
+    }
+
+    #collect(cycleMs: number): void {
+        this.#tell({
+            reported: this.#read(this.#points.filter(({ property }) => property.collectCycleMs === cycleMs)),
+        });
+        this.#timers.set(
+            cycleMs,
+            this.#clock.after(cycleMs, () => this.#collect(cycleMs)),
+        );
+    }
+
+    #read(points: readonly VirtualPoint[]): NonNullable<MapperReport["reported"]> {
+        const timestamp = this.#clock.nowMs();
+        return Object.fromEntries(
+            points.map(({ property, generator }) => [property.name, { value: generator.next(timestamp), timestamp }]),
+        );
+    }
+}
