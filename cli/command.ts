@@ -8,6 +8,8 @@ export interface Command {
     readonly name: string;
     readonly summary: string;
     readonly help: string;
+    /** Its arguments are another program's: help is given for a lone --help only. */
+    readonly passesOn?: boolean;
     run(args: readonly string[]): Promise<number>;
 }
 

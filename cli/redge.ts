@@ -20,7 +20,8 @@ async function main(args: readonly string[]): Promise<number> {
     }
     const command = commands.find((candidate) => candidate.name === name);
     if (command === undefined) throw new UsageError(`redge has no command "${name}"`);
-    if (rest.includes("--help") || rest.includes("-h")) {
+    const asksForHelp = rest.includes("--help") || rest.includes("-h");
+    if (command.passesOn === true ? rest.length === 1 && asksForHelp : asksForHelp) {
         process.stdout.write(command.help);
         return 0;
     }

@@ -76,6 +76,11 @@ export function kubeconfigPath(home: string): string {
     return join(process.env["REDGE_HOME_CLOUD"] ?? join(home, "cloud", "redge"), "kubeconfig");
 }
 
+/** Where the gateway of this home keeps its data. */
+export function edgeFolder(home: string): string {
+    return process.env["REDGE_HOME_EDGE"] ?? join(home, "edge", "redge");
+}
+
 /** The addresses an edge on this machine dials, from the port variables. */
 export function localCloudUrls(): { readonly join: string; readonly hub: string; readonly tunnel: string } {
     const port = (name: string): string => process.env[name] ?? "";

@@ -106,6 +106,8 @@ export const Operation = {
     disconnect: "disconnect",
     /** Redge, cloud side, from a controller to CloudHub: the list of all objects of some kinds that a node should have. */
     sync: "sync",
+    /** Redge, edge side, from MetaManager to EdgeHub (resource `store`): records were lost, ask the cloud for everything. */
+    renew: "renew",
 } as const;
 
 /** Groups of KubeEdge v1.23 (wire protocol, section 2.4). */

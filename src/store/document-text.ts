@@ -15,7 +15,8 @@ export function toTextOps(ops: readonly StoreOp[]): TextOp[] {
     return ops.map((op) => (op.op === "delete" ? op : { op: "put", key: op.key, text: toText(op.key, op.value) }));
 }
 
-function toText(key: string, value: unknown): string {
+/** @throws REDGE_STORE_VALUE */
+export function toText(key: string, value: unknown): string {
     let text: string | undefined;
     let reason = "it has no JSON form";
     try {

@@ -22,6 +22,8 @@ export interface FileContent {
     readonly damaged: readonly Extent[];
     /** 0: a file of plain nedb. */
     readonly format: number;
+    /** Acknowledged records are missing: damaged ones, or the tail is no mere torn write. */
+    readonly lossy: boolean;
     /** The file must be written anew before anything is appended. */
     readonly rewrite: boolean;
 }
@@ -62,6 +64,7 @@ class Reader {
     readonly #damaged: Extent[] = [];
     /** Damaged lines since the last complete batch: a torn tail unless a good line follows. */
     #suspects: Extent[] = [];
+    #unfinished: Extent | undefined;
     #open: TextOp[] = [];
     #openMore = 0;
     #offset = 0;
@@ -84,20 +87,25 @@ class Reader {
         }
         const line = parseLine(bytes.toString("utf8"));
         this.#seen += 1;
-        if (line === undefined) this.#suspects.push(extent);
-        else this.#take(line, ended);
+        if (line === undefined) {
+            this.#suspects.push(extent);
+            if (!ended) this.#unfinished = extent;
+        } else this.#take(line, ended);
     }
 
     end(fileLength: number): FileContent {
         const format = this.#format ?? (fileLength === 0 ? FORMAT : 0);
+        // A write that was cut off has no line end: a whole line that cannot be read was there once.
+        const lossy = this.#damaged.length > 0 || this.#suspects.some((suspect) => suspect !== this.#unfinished);
         return {
+            lossy,
             texts: this.#texts,
             lines: this.#lines,
             goodLength: this.#goodLength,
             fileLength,
             damaged: this.#damaged,
             format,
-            rewrite: this.#unended || this.#damaged.length > 0 || format !== FORMAT || this.#goodLength === 0,
+            rewrite: this.#unended || lossy || format !== FORMAT || this.#goodLength === 0,
         };
     }
 

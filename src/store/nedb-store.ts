@@ -13,6 +13,7 @@ import { batchLines, FORMAT_LINE, putLine } from "./nedb-lines.ts";
 import { type FileContent, readDataFile } from "./nedb-reader.ts";
 import { keepAside } from "./quarantine.ts";
 import type { DocumentStore, ScanOptions, StoreEntry, StoreOp } from "./store.ts";
+import { STORE_ID } from "./store-id.ts";
 
 interface Document {
     readonly _id: string;
@@ -92,6 +93,11 @@ export class NedbStore implements DocumentStore {
             this.#compaction = undefined;
         });
         return this.#compaction;
+    }
+
+    async purge(): Promise<void> {
+        await this.#compaction; // One under way may have begun before the write that is to vanish.
+        await this.compact();
     }
 
     close(): Promise<void> {
@@ -175,6 +181,7 @@ export class NedbStore implements DocumentStore {
             await handle.close();
             throw error;
         }
+        if (content.lossy) content.texts.delete(STORE_ID);
         await this.#fill(content.texts);
         this.#lines = content.lines;
         this.#file = new AppendFile(this.#path, handle, Math.min(content.goodLength, content.fileLength));

@@ -10,6 +10,7 @@ import { ioError } from "./io-error.ts";
 import { quarantinePath } from "./quarantine.ts";
 import { behindPrefix, decodeKey, encodeKey } from "./sqlite-key.ts";
 import type { DocumentStore, ScanOptions, StoreEntry, StoreOp } from "./store.ts";
+import { STORE_ID } from "./store-id.ts";
 
 const FORMAT = 1;
 /** "Redg": lets `file` and others tell what a database is. */
@@ -104,6 +105,12 @@ export class SqliteStore implements DocumentStore {
         if (batch.length > 0) await this.#queue.push(batch);
     }
 
+    purge(): Promise<void> {
+        return this.#queue.exclusive(async () => {
+            this.#read(() => this.#database.exec("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)"));
+        });
+    }
+
     close(): Promise<void> {
         this.#closing ??= this.#queue.drain().then(() => this.#database.close());
         return this.#closing;
@@ -194,6 +201,7 @@ async function salvage(path: string, openFile: (file: string) => DatabaseSync, n
         const put = target.prepare("INSERT OR REPLACE INTO documents (k, v) VALUES (?, ?)");
         target.exec("BEGIN");
         for (const order of ["ASC", "DESC"]) readRows(copy, openFile, order, (k, v) => put.run(k, v));
+        target.prepare("DELETE FROM documents WHERE k = ?").run(encodeKey(STORE_ID));
         target.exec("COMMIT");
     } finally {
         target.close();

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 export type StoreOp =
-    | { readonly op: "put"; readonly key: string; readonly value: unknown }
+    | {
+          readonly op: "put";
+          readonly key: string;
+          readonly value: unknown;
+          /** Never in plain text on the disk: sealed with the store's key. */
+          readonly secret?: boolean;
+      }
     | { readonly op: "delete"; readonly key: string };
 
 export interface StoreEntry<T> {
     readonly key: string;
     readonly value: T;
+    /** `open`: it lay sealed and was read. `shut`: no key here opens it, and `value` is what lies in the file. */
+    readonly sealed?: "open" | "shut";
 }
 
 export interface ScanOptions {
@@ -29,6 +37,8 @@ export interface DocumentStore {
      * @throws REDGE_STORE_FULL when the disk is full (nothing was changed), REDGE_STORE_IO otherwise
      */
     write(ops: readonly StoreOp[]): Promise<void>;
+    /** Writes the file anew, so that nothing that was replaced or deleted is left in it. Absent: nothing lies in files. */
+    purge?(): Promise<void>;
     /** Flushes and releases the file. Idempotent. */
     close(): Promise<void>;
 }
@@ -40,9 +50,10 @@ export function below(store: DocumentStore, prefix: string): DocumentStore {
         scan: async (inner, options) => {
             const after = options?.after === undefined ? {} : { after: prefix + options.after };
             const entries = await store.scan<never>(prefix + inner, { ...options, ...after });
-            return entries.map(({ key, value }) => ({ key: key.slice(prefix.length), value }));
+            return entries.map((entry) => ({ ...entry, key: entry.key.slice(prefix.length) }));
         },
         write: (ops) => store.write(ops.map((op) => ({ ...op, key: prefix + op.key }))),
+        ...(store.purge === undefined ? {} : { purge: () => store.purge?.() ?? Promise.resolve() }),
         close: async () => {},
     };
 }

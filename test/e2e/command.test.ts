@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -25,12 +25,15 @@ describe("the redge command", () => {
     });
     afterEach(() => site.remove());
 
-    test.each(["site", "cloud", "edge", "token"])("redge %s --help explains itself", async (name) => {
-        const { code, stdout } = await redge(name, "--help");
-        expect(code).toBe(0);
-        expect(stdout).toMatch(new RegExp(`^redge ${name}`));
-        expect(stdout).toContain("--help");
-    });
+    test.each(["site", "cloud", "edge", "token", "kubectl", "rotate-key"])(
+        "redge %s --help explains itself",
+        async (name) => {
+            const { code, stdout } = await redge(name, "--help");
+            expect(code).toBe(0);
+            expect(stdout).toMatch(new RegExp(`^redge ${name}`));
+            expect(stdout).toContain("--help");
+        },
+    );
 
     test("--help lists every command, --version is the package's", async () => {
         expect((await redge("--help")).stdout).toMatch(
@@ -49,6 +52,34 @@ describe("the redge command", () => {
         const result = await redge(...args);
         expect(result.code).toBe(2);
         expect(oneLine(result)).toMatch(expected);
+    });
+
+    test("kubectl: passes everything on, with kubectl's own exit code; says what is missing", async () => {
+        const nowhere = await redge("kubectl", "get", "pods");
+        expect(nowhere.code).toBe(1);
+        expect(oneLine(nowhere)).toContain("REDGE_CLI_NO_GATEWAY");
+        const folder = join(site.home, "edge/redge/metaserver");
+        const programs = join(site.home, "bin");
+        mkdirSync(folder, { recursive: true });
+        mkdirSync(programs);
+        writeFileSync(join(folder, "kubeconfig"), "");
+        site.env["PATH"] = programs;
+        const missing = await redge("kubectl", "get", "pods");
+        expect(missing.code).toBe(1);
+        expect(oneLine(missing)).toContain("REDGE_CLI_KUBECTL");
+        const script = '#!/bin/sh\necho "$KUBECONFIG|$*"\nexit 3\n';
+        writeFileSync(join(programs, "kubectl"), script, { mode: 0o755 });
+        const passed = await redge("kubectl", "get", "pods", "--help", "-o", "json");
+        expect(passed).toMatchObject({ code: 3, stdout: `${join(folder, "kubeconfig")}|get pods --help -o json\n` });
+    });
+
+    test("rotate-key makes a key only its owner can read, and keeps the one before", async () => {
+        for (const lines of [1, 2]) {
+            expect((await redge("rotate-key")).code).toBe(0);
+            const file = join(site.home, "edge/redge/identity/store.key");
+            expect(readFileSync(file, "utf8").trim().split("\n")).toHaveLength(lines);
+            expect(statSync(file).mode & 0o777).toBe(0o600);
+        }
     });
 
     test("a token without a cloud side says where it looked", async () => {

@@ -22,6 +22,7 @@ const env = {
     REDGE_CLOUDHUB_URL: "wss://127.0.0.1:9",
     REDGE_TUNNEL_URL: "wss://127.0.0.1:9",
     REDGE_MQTT_PORT: "0",
+    REDGE_METASERVER_PORT: "0",
     REDGE_CONTAINER_RUNTIME: "none",
 };
 
@@ -52,7 +53,11 @@ describe.each(["node-red", "node-red-v4"])("shipped flows in %s", (nodeRed) => {
     });
 
     test("a form left blank is enough for a node; one that lacks what it needs says so and stops nothing", async () => {
-        red = await TestNodeRed.start({ nodeRed, flows: flow("edge-flows/edge.json"), env: { REDGE_MQTT_PORT: "0" } });
+        red = await TestNodeRed.start({
+            nodeRed,
+            flows: flow("edge-flows/edge.json"),
+            env: { REDGE_MQTT_PORT: "0", REDGE_METASERVER_PORT: "0" },
+        });
         const edgeStream = idOf(flow("edge-flows/edge.json"), "kubeedge-edgestream");
         await red.untilStatus(edgeStream, ({ fill, shape }) => fill === "red" && shape === "ring");
         await red.untilStatus(

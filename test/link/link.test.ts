@@ -6,6 +6,7 @@ import type { EdgeHub } from "../../src/edge/edgehub/index.ts";
 import { type Envelope, newEnvelope, responseTo } from "../../src/envelope/envelope.ts";
 import { Kinds } from "../../src/kube/types.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
+import { STORE_ID } from "../../src/store/store-id.ts";
 import { makeCloudHub, makeEdgeHub, SOON, Tap } from "../support/link/ends.ts";
 import { MemoryCluster } from "../support/link/memory-cluster.ts";
 import { TestPki } from "../support/link/test-pki.ts";
@@ -133,6 +134,21 @@ describe("a Redge edge on a Redge cloud", () => {
         await fromCloud.output("nodes", "connect");
         await cloud.receive(configMap("kept", "5"));
         await fromWiped.output("resources", "update", "default/configmap/kept");
+    });
+
+    test("is refilled at once when it says that it lost records", async () => {
+        const { cloud, edge, fromCloud, fromEdge, cluster, store } = await joined();
+        await cloud.receive(configMap("a", "101"));
+        await recorded(cluster, 1);
+        await store.write([{ op: "delete", key: STORE_ID }]);
+        const route = { source: "metamanager", group: "hub", operation: "renew", resource: "store" };
+        fromCloud.clear();
+        fromEdge.clear();
+        await edge.receive(newEnvelope({ route, content: null }));
+        await fromCloud.output("nodes", "connect");
+        await cloud.receive(configMap("a", "101"));
+        await fromEdge.output("resources", "update", "default/configmap/a");
+        expect(await store.get(STORE_ID)).toEqual(expect.any(String));
     });
 
     test("keeps its uplink over a cloud restart, in order, and only the cloud's answer empties it", async () => {

@@ -5,6 +5,8 @@ export interface StoreNodeConfig {
     readonly engine: "nedb" | "sqlite";
     /** Absent: `redge` in Node-RED's user directory. */
     readonly folder?: string;
+    /** Absent: `identity/store.key` below the folder. */
+    readonly keyFile?: string;
 }
 
 export const storeNodeConfig = {
@@ -12,5 +14,6 @@ export const storeNodeConfig = {
     properties: {
         engine: { type: "string", enum: ["nedb", "sqlite"], default: "nedb" },
         folder: { type: "string" },
+        keyFile: { type: "string" },
     },
 } as const satisfies ConfigSchema;

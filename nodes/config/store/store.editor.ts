@@ -8,7 +8,9 @@ RED.nodes.registerType("kubeedge-store", {
         version: { value: 1 },
         engine: { value: "", validate: oneOf("nedb", "sqlite") },
         folder: { value: "" },
+        keyFile: { value: "" },
     },
+    credentials: { key: { type: "password" }, previousKey: { type: "password" } },
     label() {
         return this.name || String(this.engine || "nedb");
     },

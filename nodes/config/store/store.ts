@@ -9,13 +9,16 @@ export default function (RED: NodeRed): void {
         RED.nodes.createNode(this, def);
         attachPart(RED, this, def, async (shell) => {
             const { openStore } = await import("../../../src/store/open-store.ts");
-            const { engine, folder } = shell.parse<StoreNodeConfig>(storeNodeConfig);
-            const store = await openStore(
-                { engine, path: join(shell.dataDir(folder), `redge.${engine}`) },
-                shell.ports,
-            );
+            const { engine, folder, keyFile } = shell.parse<StoreNodeConfig>(storeNodeConfig);
+            const path = join(shell.dataDir(folder), `redge.${engine}`);
+            // A flow file carries no secrets: shipped flows leave keys to the environment.
+            const key = this.credentials?.["key"] || process.env["REDGE_STORE_KEY"];
+            const previousKey = this.credentials?.["previousKey"] || process.env["REDGE_STORE_KEY_PREVIOUS"];
+            const keys = { ...(key && { key }), ...(previousKey && { previousKey }), ...(keyFile && { keyFile }) };
+            const store = await openStore({ engine, path, ...keys }, shell.ports);
             return { value: store, close: () => store.close() };
         });
     }
-    RED.nodes.registerType("kubeedge-store", StoreNode);
+    const credentials = { key: { type: "password" }, previousKey: { type: "password" } } as const;
+    RED.nodes.registerType("kubeedge-store", StoreNode, { credentials });
 }

@@ -106,6 +106,10 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
 
     async receive(envelope: Envelope): Promise<void> {
         if (!this.#running) throw new RedgeError("REDGE_LINK_STOPPED", { hub: "EdgeHub" });
+        if (envelope.route.operation === Operation.renew && envelope.route.resource === "store") {
+            if (await this.#outbox.renewStoreId()) this.#link?.connection.close(CloseCode.normal, "records were lost");
+            return;
+        }
         const kind = durableClass(envelope);
         if (kind !== undefined) {
             await this.#outbox.add(envelope, kind);

@@ -6,6 +6,7 @@ import { encodeEnvelope } from "../../envelope/codec.ts";
 import { type Envelope, MessageType } from "../../envelope/envelope.ts";
 import type { DurableClass } from "../../link/durable.ts";
 import type { DocumentStore, StoreOp } from "../../store/store.ts";
+import { STORE_ID } from "../../store/store-id.ts";
 import { mergeTwinReports } from "./twin-merge.ts";
 
 export interface OutboxLimits {
@@ -48,7 +49,6 @@ interface Entry {
 }
 
 const ITEM = "item/";
-const STORE_ID = "store-id";
 const DROPS = "drops";
 /** Key of the newest message that was ever sent, or ANY while the link is up: then any of them may have been. */
 const TRIED = "tried";
@@ -89,9 +89,7 @@ export class Outbox {
     /** Reads what a former run left. */
     async load(): Promise<void> {
         this.#drops = (await this.#store.get<Record<string, number>>(DROPS)) ?? {};
-        const id = await this.#store.get<string>(STORE_ID);
-        this.#storeId = id ?? randomUUID();
-        if (id === undefined) await this.#store.write([{ op: "put", key: STORE_ID, value: this.#storeId }]);
+        await this.renewStoreId();
         const tried = (await this.#store.get<string>(TRIED)) ?? "";
         for (const { key, value } of await this.#store.scan<Stored>(ITEM)) {
             const entry = this.#insert(key, value.kind, value.envelope, value.atMs);
@@ -104,6 +102,15 @@ export class Outbox {
     /** Names this store; another one after the data was lost. */
     get storeId(): string {
         return this.#storeId;
+    }
+
+    /** Gives the store another name when its record is gone; true when the name has changed. */
+    async renewStoreId(): Promise<boolean> {
+        const before = this.#storeId;
+        const id = await this.#store.get<string>(STORE_ID);
+        this.#storeId = id ?? randomUUID();
+        if (id === undefined) await this.#store.write([{ op: "put", key: STORE_ID, value: this.#storeId }]);
+        return this.#storeId !== before;
     }
 
     get size(): number {

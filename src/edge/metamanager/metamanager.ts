@@ -4,7 +4,8 @@ import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
 import { parseResource } from "../../envelope/resource.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { below, type DocumentStore } from "../../store/store.ts";
+import { below, type DocumentStore, type StoreOp } from "../../store/store.ts";
+import { STORE_ID } from "../../store/store-id.ts";
 import type { MetaManagerConfig } from "./config.ts";
 import { asObject, compareVersions, type ObjectSource, ObjectTable } from "./object-table.ts";
 import { PendingRequests } from "./pending.ts";
@@ -26,6 +27,7 @@ const HAND_OVER = ["node", "runtimeclass", "configmap", "secret", "pod"];
 export class MetaManager extends WireComponent<MetaManagerOutput> {
     readonly outputs = ["edged", "edgehub"] as const;
     readonly #ports: MetaManagerPorts;
+    readonly #store: DocumentStore;
     readonly #objects: ObjectTable;
     readonly #tokens: TokenTable;
     readonly #pending: PendingRequests;
@@ -38,9 +40,9 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
     constructor(config: MetaManagerConfig, ports: MetaManagerPorts) {
         super();
         this.#ports = ports;
-        const store = below(ports.store, "metamanager/");
-        this.#objects = new ObjectTable(store);
-        this.#tokens = new TokenTable(store, ports.clock);
+        this.#store = below(ports.store, "metamanager/");
+        this.#objects = new ObjectTable(this.#store);
+        this.#tokens = new TokenTable(this.#store, ports.clock);
         this.#pending = new PendingRequests(ports.clock, config.remoteQueryTimeoutSeconds * 1000);
     }
 
@@ -81,10 +83,27 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
     }
 
     async #load(): Promise<void> {
-        const bad = await this.#objects.load();
+        const { bad, plain } = await this.#objects.load();
         const pods = new Set(this.#objects.list("pod").map(({ object }) => object.metadata.uid));
-        await this.#tokens.load((podUid) => pods.has(podUid));
+        const tokens = await this.#tokens.load((podUid) => pods.has(podUid));
+        await this.#seal([...plain, ...tokens]);
         for (const resource of bad) this.#ports.log.warn("record was unreadable and is fetched again", { resource });
+        if (bad.length > 0) await this.#askForAll();
+    }
+
+    /** Earlier versions kept Secrets and tokens in plain text: they are written again, and the old text leaves the file. */
+    async #seal(plain: readonly StoreOp[]): Promise<void> {
+        if (plain.length === 0) return;
+        await this.#store.write(plain);
+        await this.#store.purge?.();
+        this.#ports.log.info("secret records are sealed now", { records: plain.length });
+    }
+
+    /** The cloud counts what this node has by the store's name: without one EdgeHub gives it another. */
+    async #askForAll(): Promise<void> {
+        await this.#ports.store.write([{ op: "delete", key: STORE_ID }]);
+        const route = { source: Source.metamanager, group: Group.hub, operation: Operation.renew, resource: "store" };
+        this.send("edgehub", newEnvelope({ route, content: null, timestamp: this.#ports.clock.nowMs() }));
     }
 
     /** Changes are applied one after another, in the order they came. */

@@ -31,27 +31,36 @@ export class ObjectTable implements ObjectSource {
     readonly #store: DocumentStore;
     readonly #listeners = new Set<ChangeListener>();
     readonly #objects = new Map<string, KubeObject>();
+    /** Resources with a record in quarantine; it goes when the object is here again. */
+    readonly #quarantined = new Set<string>();
 
     constructor(store: DocumentStore) {
         this.#store = store;
     }
 
-    /** Reads everything; returns the resources whose records were unreadable and have been moved aside. */
-    async load(): Promise<readonly string[]> {
+    /**
+     * Reads everything. Records that are no objects, or that no key opens, are moved aside;
+     * secrets that an earlier version left in plain text are named.
+     */
+    async load(): Promise<Loaded> {
         this.#objects.clear();
         const bad: string[] = [];
+        const plain: StoreOp[] = [];
         const ops: StoreOp[] = [];
-        for (const { key, value } of await this.#store.scan(OBJECTS)) {
+        for (const { key, value, sealed } of await this.#store.scan(OBJECTS)) {
             const resource = key.slice(OBJECTS.length);
-            const object = asObject(value);
-            if (object !== undefined && matches(resource, object)) this.#objects.set(resource, object);
-            else {
+            const object = sealed === "shut" ? undefined : asObject(value);
+            if (object !== undefined && matches(resource, object)) {
+                this.#objects.set(resource, object);
+                if (isSecret(resource) && sealed === undefined) plain.push(putOf(OBJECTS, resource, object));
+            } else {
                 bad.push(resource);
-                ops.push({ op: "put", key: QUARANTINE + resource, value: value ?? null }, { op: "delete", key });
+                ops.push(putOf(QUARANTINE, resource, value ?? null), { op: "delete", key });
             }
         }
         if (ops.length > 0) await this.#store.write(ops);
-        return bad;
+        for (const { key } of await this.#store.scan(QUARANTINE)) this.#quarantined.add(key.slice(QUARANTINE.length));
+        return { bad, plain: this.#store.purge === undefined ? [] : plain };
     }
 
     get size(): number {
@@ -91,7 +100,10 @@ export class ObjectTable implements ObjectSource {
 
     /** Stores without asking for versions. */
     async replace(resource: string, object: KubeObject): Promise<void> {
-        await this.#store.write([{ op: "put", key: OBJECTS + resource, value: object }]);
+        const ops: StoreOp[] = [putOf(OBJECTS, resource, object)];
+        if (this.#quarantined.has(resource)) ops.push({ op: "delete", key: QUARANTINE + resource });
+        await this.#store.write(ops);
+        this.#quarantined.delete(resource);
         const previous = this.#objects.get(resource);
         this.#objects.set(resource, object);
         for (const listener of this.#listeners) listener(resource, object, previous);
@@ -109,6 +121,21 @@ export class ObjectTable implements ObjectSource {
         for (const listener of this.#listeners) listener(resource, undefined, known);
         return known;
     }
+}
+
+export interface Loaded {
+    /** Resources whose records have been moved aside. */
+    readonly bad: readonly string[];
+    /** What is to be written again, sealed. */
+    readonly plain: readonly StoreOp[];
+}
+
+function isSecret(resource: string): boolean {
+    return parseResource(resource)?.type === "secret";
+}
+
+function putOf(prefix: string, resource: string, value: unknown): StoreOp {
+    return { op: "put", key: prefix + resource, value, ...(isSecret(resource) ? { secret: true } : {}) };
 }
 
 /** An object with a named metadata, or undefined. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
+import { isRecord } from "../../core/json.ts";
 import type { DocumentStore, StoreOp } from "../../store/store.ts";
 
 const TOKENS = "tokens/";
@@ -34,15 +35,21 @@ export class TokenTable {
         this.#clock = clock;
     }
 
-    /** Reads all. Tokens of pods that are gone are dropped; age alone drops none, the cloud may stay away for long. */
-    async load(knowsPod: (podUid: string) => boolean): Promise<void> {
+    /**
+     * Reads all. Tokens of pods that are gone, and those that no key opens, are dropped (Edged asks for new ones); age
+     * alone drops none, the cloud may stay away for long. Answers those that lie in plain text, to be written sealed.
+     */
+    async load(knowsPod: (podUid: string) => boolean): Promise<readonly StoreOp[]> {
         const stale: StoreOp[] = [];
-        for (const { key, value } of await this.#store.scan<TokenRecord>(TOKENS)) {
-            if (value?.podUid === undefined || knowsPod(value.podUid))
+        const plain: StoreOp[] = [];
+        for (const { key, value, sealed } of await this.#store.scan<TokenRecord>(TOKENS)) {
+            if (sealed !== "shut" && isTokenRecord(value) && (value.podUid === undefined || knowsPod(value.podUid))) {
                 this.#tokens.set(key.slice(TOKENS.length), value);
-            else stale.push({ op: "delete", key });
+                if (sealed === undefined) plain.push({ op: "put", key, value, secret: true });
+            } else stale.push({ op: "delete", key });
         }
         if (stale.length > 0) await this.#store.write(stale);
+        return this.#store.purge === undefined ? [] : plain;
     }
 
     /** The kept answer to this request; `offline` gives it even when it is due for renewal. */
@@ -79,9 +86,14 @@ export class TokenTable {
             ...(podUid === undefined ? {} : { podUid }),
         };
         const key = keyOf(resource, request);
-        await this.#store.write([{ op: "put", key: TOKENS + key, value: record }]);
+        await this.#store.write([{ op: "put", key: TOKENS + key, value: record, secret: true }]);
         this.#tokens.set(key, record);
     }
+}
+
+function isTokenRecord(value: unknown): value is TokenRecord {
+    if (!isRecord(value)) return false;
+    return typeof value["issuedMs"] === "number" && typeof value["expiresMs"] === "number" && "answer" in value;
 }
 
 /** Same account, audiences, life and bound object: same token. */

@@ -2,9 +2,9 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
-import { readIfThere, writeWhole } from "../../link/identity/files.ts";
 import { keyPem, newKey } from "../../link/identity/key-pair.ts";
 import { createCertificate, toPem } from "../../link/identity/x509.ts";
+import { readIfThere, writeWhole } from "../../store/files.ts";
 
 const DAY_MS = 86_400_000;
 const LIFETIME_MS = 3650 * DAY_MS;

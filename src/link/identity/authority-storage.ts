@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { Kinds, type KubeObject } from "../../kube/types.ts";
-import { readIfThere, writeWhole } from "./files.ts";
+import { readIfThere, writeWhole } from "../../store/files.ts";
 import { keyPem, readKey } from "./key-pair.ts";
 import { toPem } from "./x509.ts";
 

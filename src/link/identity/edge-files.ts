@@ -3,8 +3,8 @@ import { type KeyObject, X509Certificate } from "node:crypto";
 import { rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
+import { readIfThere, writeWhole } from "../../store/files.ts";
 import { syncFolder } from "../../store/nedb-file.ts";
-import { readIfThere, writeWhole } from "./files.ts";
 import { type KeyPair, keyPem, newKey, readKey } from "./key-pair.ts";
 import { toPem } from "./x509.ts";
 

@@ -95,6 +95,7 @@ export class FakeCloud {
         if (!this.online) return;
         this.seen.push(envelope);
         const { operation, resource } = envelope.route;
+        if (operation === "renew") return; // EdgeHub's own business.
         if (operation === "response") {
             this.acks.push(envelope);
             return;

@@ -181,6 +181,10 @@ describe("MetaManager", () => {
         await start();
         expect(toEdged).toEqual([]);
         expect(await store.get(`metamanager/quarantine/${POD}`)).toBe("torn");
+        // The cloud is asked for everything, and what comes takes the torn record's place.
+        expect(toCloud.map(({ route }) => `${route.operation} ${route.resource}`)).toEqual(["renew store"]);
+        await meta.receive(push("update", POD, object("Pod", "web", "5")));
+        expect(await store.get(`metamanager/quarantine/${POD}`)).toBeUndefined();
     });
 
     it("forgets a pod when the cloud has confirmed its deletion", async () => {

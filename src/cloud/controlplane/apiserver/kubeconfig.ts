@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { writeWhole } from "../../../link/identity/files.ts";
+import { writeWhole } from "../../../store/files.ts";
 import type { PemPair } from "./pki.ts";
 
 const NAME = "redge";

@@ -3,9 +3,9 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import type { Clock } from "../../../core/clock.ts";
 import { errorText, RedgeError } from "../../../core/errors/redge-error.ts";
-import { readIfThere, writeWhole } from "../../../link/identity/files.ts";
 import { keyPem, newKey } from "../../../link/identity/key-pair.ts";
 import { createCertificate, type ExtendedKeyUsage, type Name, toPem } from "../../../link/identity/x509.ts";
+import { readIfThere, writeWhole } from "../../../store/files.ts";
 
 const DAY_MS = 86_400_000;
 const CA_LIFETIME_MS = 3650 * DAY_MS;

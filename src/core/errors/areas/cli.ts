@@ -52,4 +52,14 @@ export const cliErrors = {
         cause: "`redge token` needs the kubeconfig that a started cloud side writes.",
         remedy: "Start `redge cloud` or `redge site` first, or name a kubeconfig with --kubeconfig.",
     },
+    REDGE_CLI_NO_GATEWAY: {
+        message: "There is no gateway here: {path} is missing",
+        cause: "No edge gateway of this home was started yet, or its MetaServer could not start.",
+        remedy: "Start it with `redge edge`, or set REDGE_HOME to the home of the gateway you mean.",
+    },
+    REDGE_CLI_KUBECTL: {
+        message: "kubectl could not be run: {reason}",
+        cause: "The command passes its arguments to the kubectl of this machine, which is not installed or not on the PATH.",
+        remedy: "Install kubectl (kubernetes.io/docs/tasks/tools), or use any other client with the kubeconfig metaserver/kubeconfig of the gateway's folder.",
+    },
 } as const;

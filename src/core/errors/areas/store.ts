@@ -37,4 +37,14 @@ export const storeErrors = {
         cause: "sqlite needs Node.js 22.5 or newer, built with node:sqlite.",
         remedy: 'Choose the engine "nedb", or run a newer Node.js.',
     },
+    REDGE_STORE_KEY: {
+        message: "{where} is no key of a store: {reason}",
+        cause: "A key is 32 random bytes, written as 64 hexadecimal digits or as base64.",
+        remedy: "Make one with `openssl rand -hex 32`. A key that was in force before goes into REDGE_STORE_KEY_PREVIOUS.",
+    },
+    REDGE_STORE_SEALED: {
+        message: "{records} secret records of the store cannot be opened with the key that is here",
+        cause: "The key was lost or replaced, or the records were damaged or moved between stores.",
+        remedy: "Nothing, when there is a link: they are set aside and the cloud sends them again. Without a link put the old key back (REDGE_STORE_KEY_PREVIOUS, or its line into the key file) and restart.",
+    },
 } as const;

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncFolder } from "../../store/nedb-file.ts";
+import { syncFolder } from "./nedb-file.ts";
 
 /** Undefined when there is no such file. */
 export async function readIfThere(path: string): Promise<Buffer | undefined> {
