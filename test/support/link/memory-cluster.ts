@@ -119,6 +119,17 @@ export class MemoryCluster implements KubeClient {
         return history.filter(({ event }) => event.type === "ADDED" && event.object.metadata.name === name).length;
     }
 
+    /** The states of an object before this one, oldest first. */
+    past(type: ResourceType, { metadata: { name, namespace, resourceVersion } }: KubeObject): readonly KubeObject[] {
+        const states = (this.#history.get(type.plural) ?? []).map(({ event }) => event.object);
+        return states.filter(
+            ({ metadata }) =>
+                metadata.name === name &&
+                metadata.namespace === namespace &&
+                Number(metadata.resourceVersion) < Number(resourceVersion),
+        );
+    }
+
     /** Everything of one type, for assertions. */
     all(type: ResourceType): readonly KubeObject[] {
         return [...this.#objects].filter(([key]) => key.startsWith(`${type.plural}/`)).map(([, object]) => object);

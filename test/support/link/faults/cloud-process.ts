@@ -16,9 +16,15 @@ import { testPorts } from "../ends.ts";
 import { jumpingClock } from "./jumping-clock.ts";
 import { remoteCluster } from "./rpc.ts";
 
+export interface CloudOptions {
+    readonly tls: TlsMaterial;
+    readonly port: number;
+    readonly beganMs: number;
+}
+
 /** The cloud side as one process: CloudHub and both controllers on wires. User data is told to the parent. */
-export async function runCloud({ tls, port }: { tls: TlsMaterial; port: number }): Promise<void> {
-    const clock = jumpingClock();
+export async function runCloud({ tls, port, beganMs }: CloudOptions): Promise<void> {
+    const clock = jumpingClock(beganMs);
     const ports = { ...testPorts, clock, cluster: remoteCluster() };
     const identity: CloudIdentity = {
         caDer: Buffer.alloc(0),
@@ -29,7 +35,7 @@ export async function runCloud({ tls, port }: { tls: TlsMaterial; port: number }
         issue: async () => Buffer.alloc(0),
         onRenewed: () => () => {},
     };
-    const config = { websocketPort: port, httpsPort: 0, resendIntervalMs: 500 };
+    const config = { websocketPort: port, httpsPort: 0, resendIntervalMs: 2_000 };
     const hub = new CloudHub(parseConfig<CloudHubConfig>(cloudHubConfig, config), { ...ports, identity });
     const edges = new EdgeController(parseConfig<EdgeControllerConfig>(edgeControllerConfig, {}), ports);
     const devices = new DeviceController(parseConfig<DeviceControllerConfig>(deviceControllerConfig, {}), ports);

@@ -20,6 +20,7 @@ export interface EdgeOptions {
     readonly next: number;
     readonly outboxMaxMessages: number;
     readonly everyMs: number;
+    readonly beganMs: number;
 }
 
 /**
@@ -28,14 +29,14 @@ export interface EdgeOptions {
  * (`offered`) and after it was taken (`taken`).
  */
 export async function runEdge(options: EdgeOptions): Promise<void> {
-    const clock = jumpingClock();
+    const clock = jumpingClock(options.beganMs);
     const disk = { full: false };
     const store = failing(await openStore({ engine: "nedb", path: options.path }, testPorts), disk);
     const objects = below(store, "objects/");
     const config = {
         url: `wss://127.0.0.1:${options.port}`,
-        reconnectFirstMs: 50,
-        heartbeatMs: 1000,
+        reconnectFirstMs: 200,
+        heartbeatMs: 4_000,
         outboxMaxMessages: options.outboxMaxMessages,
     };
     const hub = new EdgeHub(parseConfig<EdgeHubConfig>(edgeHubConfig, config), {
@@ -140,13 +141,15 @@ function messages({ devices }: EdgeOptions, n: number, timestamp: number): Envel
 async function keep(objects: DocumentStore, { route, header, content }: Envelope): Promise<void> {
     const metadata = asRecord(asRecord(content)["metadata"]);
     const uid = asText(metadata["uid"]);
-    const kept = await objects.get<{ uid?: string }>(route.resource);
+    const kept = await objects.get<{ uid?: string; resourceVersion?: string }>(route.resource);
     if (route.operation === "delete") {
         // An object of that name that was created again is another one.
         if (kept === undefined || (uid !== undefined && kept.uid !== uid)) return;
         await objects.write([{ op: "delete", key: route.resource }]);
     } else {
         const value = { uid, resourceVersion: header.resourceversion ?? asText(metadata["resourceVersion"]) };
+        // As MetaManager does: an older state of the same object changes nothing.
+        if (kept?.uid === uid && Number(kept?.resourceVersion) > Number(value.resourceVersion)) return;
         await objects.write([{ op: "put", key: route.resource, value }]);
     }
 }

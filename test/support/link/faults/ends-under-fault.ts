@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { Relay } from "../relay.ts";
 import type { TestPki } from "../test-pki.ts";
+import type { Meddler } from "./meddler.ts";
 import { serveCluster } from "./rpc.ts";
 import type { World } from "./world.ts";
 
@@ -17,6 +18,7 @@ export interface Books {
 interface Options {
     readonly pki: TestPki;
     readonly relay: Relay;
+    readonly meddler: Meddler;
     readonly world: World;
     readonly path: string;
     readonly node: string;
@@ -50,6 +52,7 @@ export class Ends {
     #cloud: ChildProcess | undefined;
     #edge: ChildProcess | undefined;
     #next = 0;
+    readonly #beganMs = Date.now();
 
     constructor(options: Options) {
         this.#options = options;
@@ -58,14 +61,14 @@ export class Ends {
     }
 
     async startCloud(): Promise<void> {
-        const { relay, world } = this.#options;
-        const child = this.#fork("--cloud", { tls: this.#serverTls, port: relay.target });
+        const { meddler, world } = this.#options;
+        const child = this.#fork("--cloud", { tls: this.#serverTls, port: meddler.target, beganMs: this.#beganMs });
         this.#cloud = child;
         serveCluster(child, world.cluster);
         child.on("message", ({ user, id }: Told) => {
             if (user !== undefined && id !== undefined) this.books.userArrivals.push({ id, n: user.n });
         });
-        relay.target = Number(await ready(child));
+        meddler.target = Number(await ready(child));
     }
 
     async startEdge(): Promise<void> {
@@ -79,6 +82,7 @@ export class Ends {
             next: this.#next,
             outboxMaxMessages: 300,
             everyMs: 30,
+            beganMs: this.#beganMs,
         });
         this.#edge = child;
         child.on("message", ({ offered, taken, dropped }: Told) => {
@@ -108,7 +112,10 @@ export class Ends {
     }
 
     heal(): void {
-        this.#options.world.cluster.down = false;
+        const { world, meddler } = this.#options;
+        world.cluster.down = false;
+        meddler.duplicating = false;
+        meddler.reordering = false;
         this.tellEdge({ diskFull: false, jumpMs: 0 });
         this.tellCloud({ jumpMs: 0 });
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Relay } from "../relay.ts";
 import type { Ends } from "./ends-under-fault.ts";
+import type { Meddler } from "./meddler.ts";
 import type { World } from "./world.ts";
 
 export interface Scene {
     readonly ends: Ends;
     readonly relay: Relay;
+    readonly meddler: Meddler;
     readonly world: World;
     readonly random: () => number;
 }
@@ -39,7 +41,36 @@ export const faults: Readonly<Record<string, Fault>> = {
             await relay.start();
         },
     },
-    stall: { weight: 0.5, run: async ({ relay }) => relay.stall() },
+    "silent stall": { weight: 1, run: async ({ relay }) => relay.stall() },
+    "duplicated delivery": {
+        weight: 2,
+        run: async ({ meddler, random }) => {
+            meddler.duplicating = true;
+            await wait(200 + random() * 1_500);
+            meddler.duplicating = false;
+        },
+    },
+    "reordered delivery": {
+        weight: 2,
+        run: async ({ meddler, random }) => {
+            meddler.reordering = true;
+            await wait(200 + random() * 1_500);
+            meddler.reordering = false;
+        },
+    },
+    /** Both while something else goes wrong. */
+    "meddled with, then cut": {
+        weight: 1,
+        run: async ({ meddler, relay, random }) => {
+            meddler.duplicating = true;
+            meddler.reordering = true;
+            await wait(200 + random() * 800);
+            relay.cutAfter(1 + Math.floor(random() * 4_000));
+            await wait(200 + random() * 800);
+            meddler.duplicating = false;
+            meddler.reordering = false;
+        },
+    },
     "kill -9 cloud": { weight: 2, run: ({ ends }) => ends.killCloud() },
     "kill -9 edge": { weight: 2, run: ({ ends }) => ends.killEdge() },
     "API down": {

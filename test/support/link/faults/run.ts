@@ -6,21 +6,29 @@ import { Kinds } from "../../../../src/kube/types.ts";
 import { Relay } from "../relay.ts";
 import { TestPki } from "../test-pki.ts";
 import { type Books, Ends } from "./ends-under-fault.ts";
+import { SPEED } from "./jumping-clock.ts";
 import { faults } from "./kinds.ts";
+import { Meddler } from "./meddler.ts";
 import { NODE, World } from "./world.ts";
 
 const DEVICES = 8;
-const SETTLE_MS = 60_000;
+/** What is still wrong must change within this time, or it is wrong. */
+const STUCK_MS = 60_000;
 
-/** Answers the exit code; prints one line a finding and a summary as JSON. */
-export async function runFaults(count: number, seed: number): Promise<number> {
+/**
+ * At least `count` faults over at least `minutes` of the ends' own time. Answers the exit code and prints a summary as
+ * JSON: what happened, what was dropped by policy, and in `findings` everything on which the ends do not agree in the end.
+ */
+export async function runFaults(count: number, minutes: number, seed: number): Promise<number> {
     const random = mulberry32(seed);
     const folder = mkdtempSync(join(tmpdir(), "redge-faults-"));
     const world = new World(random, DEVICES);
     await world.create();
     const pki = new TestPki();
-    const relay = new Relay(0);
-    const ends = new Ends({ pki, relay, world, path: join(folder, "edge.db"), node: NODE, devices: DEVICES });
+    const meddler = new Meddler(pki.server(), pki.node(NODE), random);
+    await meddler.start();
+    const relay = new Relay(meddler.port);
+    const ends = new Ends({ pki, relay, meddler, world, path: join(folder, "edge.db"), node: NODE, devices: DEVICES });
     const done: Record<string, number> = {};
     const began = performance.now();
     try {
@@ -29,10 +37,11 @@ export async function runFaults(count: number, seed: number): Promise<number> {
         await ends.startEdge();
         const changing = setInterval(() => void world.change(), 40);
         const kinds = Object.entries(faults);
-        for (let n = 0; n < count; n += 1) {
+        const simulatedMs = (): number => (performance.now() - began) * SPEED;
+        for (let n = 0; n < count || simulatedMs() < minutes * 60_000; n += 1) {
             const weights = kinds.map(([, { weight }]) => weight);
             const [name, fault] = kinds[choose(weights, random())] ?? ["", faults["cut"]];
-            await fault?.run({ ends, relay, world, random });
+            await fault?.run({ ends, relay, meddler, world, random });
             done[name] = (done[name] ?? 0) + 1;
             await wait(100 + random() * 500);
         }
@@ -44,22 +53,37 @@ export async function runFaults(count: number, seed: number): Promise<number> {
         const { taken, userArrivals } = ends.books;
         const { drops: dropped } = await ends.dump();
         const doubled = userArrivals.length - new Set(userArrivals.map(({ id }) => id)).size;
-        const summary = { seed, seconds, faults: done, taken: taken.size, dropped, userRepeats: doubled, findings };
+        const summary = {
+            seed,
+            seconds,
+            simulatedMinutes: Math.round(simulatedMs() / 60_000),
+            faults: done,
+            meddled: meddler.counts,
+            taken: taken.size,
+            dropped,
+            userRepeats: doubled,
+            findings,
+        };
         process.stdout.write(`${JSON.stringify(summary)}\n`);
         return findings.length === 0 ? 0 : 1;
     } finally {
         await ends.stop();
         await relay.stop();
+        await meddler.stop();
         rmSync(folder, { recursive: true, force: true });
     }
 }
 
-/** Waits until nothing is wrong any more, or says what still is. */
+/** Waits until nothing is wrong any more, or says what still is when it stays the same. */
 async function settle(world: World, ends: Ends): Promise<readonly string[]> {
-    const endMs = performance.now() + SETTLE_MS;
+    let last = "";
+    let changedMs = performance.now();
     for (;;) {
         const findings = await compare(world, ends);
-        if (findings.length === 0 || performance.now() > endMs) return findings;
+        if (findings.length === 0 || performance.now() - changedMs > STUCK_MS) return findings;
+        const text = JSON.stringify(findings);
+        if (text !== last) changedMs = performance.now();
+        last = text;
         await wait(500);
     }
 }
@@ -68,12 +92,14 @@ async function compare(world: World, ends: Ends): Promise<readonly string[]> {
     const findings: string[] = [];
     const { kept, outbox, drops } = await ends.dump();
     if (outbox > 0) findings.push(`${outbox} messages are still in the outbox`);
+    const counted = Object.values(drops).reduce((sum, count) => sum + count, 0);
+    if (ends.books.dropped !== counted) findings.push(`${ends.books.dropped} drops are shown, ${counted} on record`);
     const wanted = world.wanted();
-    for (const [resource, version] of wanted) {
-        if (kept.get(resource) !== version) {
-            const record = world.recorded(version.split(" ")[0] ?? "");
-            findings.push(`${resource}: the edge has ${kept.get(resource)}, the API ${version}, on record ${record}`);
-        }
+    for (const [resource, { uid, versions }] of wanted) {
+        const has = kept.get(resource) ?? "nothing";
+        if (versions.some((version) => has === `${uid} ${version}`)) continue;
+        const record = world.recorded(uid);
+        findings.push(`${resource}: the edge has ${has}, the API ${uid} ${versions.join(" or ")}, on record ${record}`);
     }
     for (const resource of kept.keys()) if (!wanted.has(resource)) findings.push(`${resource}: gone, but at the edge`);
     findings.push(...compareEvents(world, ends.books, drops), ...compareUser(ends.books, drops));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { sameButStatus } from "../../../../src/cloud/shared/versions.ts";
 import { Kinds, type KubeObject } from "../../../../src/kube/types.ts";
 import { MemoryCluster } from "../memory-cluster.ts";
 
@@ -62,6 +63,12 @@ export class World {
                 const victim = this.cluster.all(Kinds.pod).find(({ metadata }) => metadata.name !== "p-0");
                 const name = victim?.metadata.name;
                 if (name !== undefined) await this.cluster.delete({ type: Kinds.pod, namespace: "default", name });
+            } else if (kind < 0.92) {
+                // Changes the conditions of every device, and nothing of what the edge has to know.
+                const status = { conditions: [{ type: "Ready", status: this.#count % 2 === 0 ? "True" : "Unknown" }] };
+                await this.cluster.patch({ type: Kinds.node, name: NODE }, { status }, "merge", {
+                    subresource: "status",
+                });
             } else {
                 const name = `meter-${Math.floor(this.#random() * this.devices)}`;
                 const metadata = { labels: { n: String(this.#count) } };
@@ -72,12 +79,20 @@ export class World {
         }
     }
 
-    /** What the node has to have, by resource: uid and version. */
-    wanted(): Map<string, string> {
-        const wanted = new Map<string, string>();
-        const add = (type: string, object: KubeObject): void => {
-            const { namespace = "null", name, uid, resourceVersion } = object.metadata;
-            wanted.set(`${namespace}/${type}/${name}`, `${uid} ${resourceVersion}`);
+    /**
+     * What the node has to have, by resource. Of versions in a row that differ in their status alone each is good: a
+     * status is written by the cloud for those who read the API, and no reason to send the object again.
+     */
+    wanted(): Map<string, { readonly uid: string; readonly versions: readonly string[] }> {
+        const wanted = new Map<string, { uid: string; versions: string[] }>();
+        const add = (type: string, object: KubeObject, past: readonly KubeObject[]): void => {
+            const { namespace = "null", name, uid = "", resourceVersion = "" } = object.metadata;
+            const versions = [resourceVersion];
+            for (const before of [...past].reverse()) {
+                if (before.metadata.uid !== uid || !sameButStatus(before, object)) break;
+                versions.push(before.metadata.resourceVersion ?? "");
+            }
+            wanted.set(`${namespace}/${type}/${name}`, { uid, versions });
         };
         for (const [type, kind] of [
             ["node", Kinds.node],
@@ -86,7 +101,7 @@ export class World {
             ["device", Kinds.device],
             ["devicemodel", Kinds.deviceModel],
         ] as const) {
-            for (const object of this.cluster.all(kind)) add(type, object);
+            for (const object of this.cluster.all(kind)) add(type, object, this.cluster.past(kind, object));
         }
         return wanted;
     }
