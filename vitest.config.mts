@@ -22,6 +22,9 @@ export default defineConfig({
                     name: "fast",
                     include: ["test/**/*.test.ts"],
                     exclude: [...exclude, "test/**/*.real.test.ts", "test/e2e/**", "test/editor/**", "test/faults/**"],
+                    // A bound for what hangs, not a measure: a busy machine may take its time.
+                    testTimeout: 30_000,
+                    hookTimeout: 60_000,
                 },
             },
             {

@@ -36,7 +36,7 @@ export class Editor {
         const executablePath = EXECUTABLES.find((path) => existsSync(path)) ?? "";
         const browser = await chromium.launch({ executablePath, args: QUIET });
         const editor = new Editor(browser, await browser.newPage({ viewport: { width: 1760, height: 800 } }));
-        editor.page.setDefaultTimeout(15_000);
+        editor.page.setDefaultTimeout(60_000);
         await editor.page.goto(url);
         if (login !== undefined) {
             await editor.page.fill("#node-dialog-login-username", login.user);

@@ -57,7 +57,7 @@ export class Tap<Output extends string> {
     }
 
     /** The first message that fits, past or to come. */
-    async first(fits: (taken: Taken<Output>) => boolean, timeoutMs = 5_000): Promise<Envelope> {
+    async first(fits: (taken: Taken<Output>) => boolean, timeoutMs = 20_000): Promise<Envelope> {
         return await new Promise((resolve, reject) => {
             const timer = setTimeout(() => {
                 this.#waiters.delete(check);
