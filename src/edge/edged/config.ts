@@ -2,6 +2,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ConfigSchema } from "../../core/config.ts";
+import { DEFAULT_HARD } from "./eviction/thresholds.ts";
 
 export interface EdgedConfig {
     readonly nodeName: string;
@@ -19,6 +20,20 @@ export interface EdgedConfig {
     readonly maxPods: number;
     /** Where the kubelet API listens: `unix:/path` or `http://127.0.0.1:10350`; blank: `<rootDir>/kubelet.sock`. */
     readonly kubelet: string;
+    /** Thresholds as the kubelet's --eviction-hard: `memory.available<100Mi,nodefs.available<10%`. */
+    readonly evictionHard: string;
+    /** The same with a grace period each: `memory.available<300Mi` and `memory.available=1m30s`; blank: none. */
+    readonly evictionSoft: string;
+    readonly evictionSoftGracePeriod: string;
+    /** Most that a pod gets to end when it is evicted by a soft threshold. */
+    readonly evictionMaxPodGracePeriodSeconds: number;
+    /** How long a pressure condition stays after the pressure went. */
+    readonly evictionPressureTransitionSeconds: number;
+    /** Share of the images' disk in use at which unused images go, and down to which they go. */
+    readonly imageGCHighThresholdPercent: number;
+    readonly imageGCLowThresholdPercent: number;
+    /** An image that was unused for less is kept. */
+    readonly imageMinimumGCAgeSeconds: number;
 }
 
 export const edgedConfig: ConfigSchema = {
@@ -35,5 +50,13 @@ export const edgedConfig: ConfigSchema = {
         nodeLeaseDurationSeconds: { type: "number", minimum: 4, maximum: 3600, default: 40 },
         maxPods: { type: "integer", minimum: 1, maximum: 1000, default: 110 },
         kubelet: { type: "string", default: "" },
+        evictionHard: { type: "string", default: DEFAULT_HARD },
+        evictionSoft: { type: "string", default: "" },
+        evictionSoftGracePeriod: { type: "string", default: "" },
+        evictionMaxPodGracePeriodSeconds: { type: "integer", minimum: 0, maximum: 3600, default: 30 },
+        evictionPressureTransitionSeconds: { type: "number", minimum: 0, maximum: 86_400, default: 300 },
+        imageGCHighThresholdPercent: { type: "number", minimum: 0, maximum: 100, default: 85 },
+        imageGCLowThresholdPercent: { type: "number", minimum: 0, maximum: 100, default: 80 },
+        imageMinimumGCAgeSeconds: { type: "number", minimum: 0, maximum: 2_592_000, default: 120 },
     },
 };

@@ -10,6 +10,8 @@ import type { KubeObject } from "../../kube/types.ts";
 import type { DocumentStore } from "../../store/store.ts";
 import { admitPod } from "./admission.ts";
 import type { EdgedConfig } from "./config.ts";
+import { EvictionManager } from "./eviction/eviction-manager.ts";
+import { ImageCollector } from "./gc/image-collector.ts";
 import { KubeletApi } from "./kubelet/server.ts";
 import { MetaClient } from "./meta-client.ts";
 import { nodeAllocatable } from "./node/allocatable.ts";
@@ -51,6 +53,8 @@ export class Edged extends WireComponent<EdgedOutput> {
     readonly #volumes: VolumeManager;
     readonly #kubelet: KubeletApi;
     readonly #static: StaticPods;
+    readonly #images: ImageCollector;
+    readonly #eviction: EvictionManager;
     #registered = false;
     #started = false;
     #stopped = false;
@@ -62,19 +66,32 @@ export class Edged extends WireComponent<EdgedOutput> {
         this.#ports = ports;
         this.#client = new MetaClient(ports.clock, (envelope) => this.send("metamanager", envelope));
         this.#volumes = new VolumeManager(config.rootDir);
-        this.#node = new NodeAgent(config, {
-            ...ports,
-            client: this.#client,
-            machine: ports.machine ?? thisMachine,
-            onRegistered: (registered) => {
-                this.#registered = registered;
-                this.#reportState();
-            },
-        });
+        const machine = ports.machine ?? thisMachine;
         const events = new EventRecorder(ports.clock, config.nodeName, (operation, resource, event) => {
             const envelope = this.#client.tell(operation, resource, event);
             this.send("events", envelope);
             return envelope;
+        });
+        this.#images = new ImageCollector(config, { ...ports, machine, events });
+        this.#eviction = new EvictionManager(config, {
+            ...ports,
+            machine,
+            events,
+            volumes: this.#volumes,
+            workers: () => this.#pods.workers,
+            reclaimDisk: () => this.#images.reclaim(),
+            changed: () => this.#node.changed(),
+        });
+        this.#node = new NodeAgent(config, {
+            ...ports,
+            client: this.#client,
+            machine,
+            thresholds: this.#eviction.thresholds,
+            pressures: () => this.#eviction.pressures,
+            onRegistered: (registered) => {
+                this.#registered = registered;
+                this.#reportState();
+            },
         });
         const lookup = (type: string, namespace: string | undefined, name: string): Promise<KubeObject> =>
             this.#client.lookup(type, namespace, name);
@@ -88,7 +105,7 @@ export class Edged extends WireComponent<EdgedOutput> {
                 log: ports.log,
                 client: this.#client,
                 events,
-                images: new ImageKeeper(ports.clock),
+                images: new ImageKeeper(ports.clock, (imageId) => this.#images.used(imageId)),
                 volumes: this.#volumes,
                 nodeMemoryBytes: totalmem(),
                 hostIps: hostAddresses,
@@ -101,7 +118,9 @@ export class Edged extends WireComponent<EdgedOutput> {
                     lookup,
                     token: podTokens(this.#client),
                 }),
-                admit: (pod) => admitPod(pod, this.#node.labels, this.#node.status, this.#pods.workers),
+                admit: (pod) =>
+                    this.#eviction.admit(pod) ??
+                    admitPod(pod, this.#node.labels, this.#node.status, this.#pods.workers),
                 finished,
             }),
         });
@@ -112,13 +131,20 @@ export class Edged extends WireComponent<EdgedOutput> {
         });
         const address = config.kubelet || `unix:${join(config.rootDir, "kubelet.sock")}`;
         const { nodeName, rootDir } = config;
-        const machine = ports.machine ?? thisMachine;
         this.#kubelet = new KubeletApi({ address, nodeName, rootDir }, { ...ports, pods: this.#pods, machine });
     }
 
     /** The pods of this node. */
     get pods(): PodManager {
         return this.#pods;
+    }
+
+    get images(): ImageCollector {
+        return this.#images;
+    }
+
+    get eviction(): EvictionManager {
+        return this.#eviction;
     }
 
     get node(): NodeAgent {
@@ -129,6 +155,8 @@ export class Edged extends WireComponent<EdgedOutput> {
         await mkdir(this.#config.rootDir, { recursive: true });
         await this.#kubelet.start();
         for (const runtime of this.#ports.runtimes) await runtime.start();
+        await this.#images.start();
+        await this.#eviction.start();
         this.#pods.start();
         this.#started = true;
         this.#reportState();
@@ -144,7 +172,14 @@ export class Edged extends WireComponent<EdgedOutput> {
         if (this.#stopped) return;
         this.#stopped = true;
         this.#client.stop();
-        const ended = Promise.all([this.#static.stop(), this.#kubelet.stop(), this.#node.stop(), this.#pods.stop()]);
+        const ended = Promise.all([
+            this.#eviction.stop(),
+            this.#images.stop(),
+            this.#static.stop(),
+            this.#kubelet.stop(),
+            this.#node.stop(),
+            this.#pods.stop(),
+        ]);
         await Promise.race([ended, new Promise<void>((resolve) => this.#ports.clock.after(1_500, resolve))]);
         await Promise.all(this.#ports.runtimes.map((runtime) => runtime.stop()));
     }

@@ -8,6 +8,8 @@ export class FakeFlowHost implements FlowHost {
     readonly deploys: FlowUnit[] = [];
     listener: FlowHostListener | undefined;
     down: string | undefined;
+    /** What each pod's flow uses, by pod name. */
+    readonly memoryBytes = new Map<string, number>();
 
     async start(listener: FlowHostListener): Promise<void> {
         this.listener = listener;
@@ -34,7 +36,8 @@ export class FakeFlowHost implements FlowHost {
         this.units.delete(unitId);
     }
 
-    async usage(): Promise<undefined> {
-        return undefined;
+    async usage(unitId: string): Promise<{ cpuNanoseconds: number; memoryBytes: number } | undefined> {
+        const memoryBytes = this.memoryBytes.get(this.units.get(unitId)?.pod ?? "");
+        return memoryBytes === undefined ? undefined : { cpuNanoseconds: 0, memoryBytes };
     }
 }

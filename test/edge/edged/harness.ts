@@ -8,6 +8,7 @@ import { parseConfig } from "../../../src/core/config.ts";
 import { createLogger, silentLogger } from "../../../src/core/log.ts";
 import { noMetrics } from "../../../src/core/metrics.ts";
 import { Edged, type EdgedConfig, edgedConfig } from "../../../src/edge/edged/index.ts";
+import type { Machine } from "../../../src/edge/edged/node/machine.ts";
 import type { Pod, PodStatus } from "../../../src/edge/edged/podspec/types.ts";
 import type { PodRuntime } from "../../../src/edge/edged/runtimes/runtime.ts";
 import { MetaManager, type MetaManagerConfig, metaManagerConfig } from "../../../src/edge/metamanager/index.ts";
@@ -173,6 +174,7 @@ export async function startGateway(options: {
     readonly config?: Partial<EdgedConfig>;
     readonly link?: boolean;
     readonly clock?: Clock;
+    readonly machine?: Machine;
 }): Promise<Gateway> {
     const cloud = options.cloud ?? new FakeCloud();
     cloud.online = options.link ?? true;
@@ -180,8 +182,19 @@ export async function startGateway(options: {
     const rootDir = options.rootDir ?? (await tempDir());
     const ports = { ...testPorts, ...(options.clock === undefined ? {} : { clock: options.clock }) };
     const meta = new MetaManager(parseConfig<MetaManagerConfig>(metaManagerConfig, {}), { ...ports, store });
-    const config = parseConfig<EdgedConfig>(edgedConfig, { nodeName: NODE, rootDir, ...options.config });
-    const edged = new Edged(config, { ...ports, store, runtimes: options.runtimes(rootDir, store) });
+    const config = parseConfig<EdgedConfig>(edgedConfig, {
+        nodeName: NODE,
+        rootDir,
+        // How full the machine is on which the tests run is no matter of theirs.
+        evictionHard: "memory.available<0%",
+        ...options.config,
+    });
+    const edged = new Edged(config, {
+        ...ports,
+        store,
+        runtimes: options.runtimes(rootDir, store),
+        machine: options.machine,
+    });
     // What the one sends reaches the other in a later turn, as on a Node-RED wire.
     const later = (deliver: () => Promise<void>): void => {
         setImmediate(() => {

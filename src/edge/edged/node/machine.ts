@@ -28,10 +28,20 @@ export interface MachineUse {
     readonly addresses: readonly string[];
 }
 
+/** A file system. */
+export interface DiskUse {
+    readonly totalBytes: number;
+    readonly freeBytes: number;
+    readonly inodesTotal: number;
+    readonly inodesFree: number;
+}
+
 /** The machine as Edged reports it; handed in so that pressure can be tested. */
 export interface Machine {
     info(): Promise<MachineInfo>;
     use(rootDir: string): Promise<MachineUse>;
+    /** The file system that holds the path; undefined when this process sees no such path. */
+    disk(path: string): Promise<DiskUse | undefined>;
     /** CPU time used by everything since boot. */
     cpuNanoseconds(): Promise<number>;
 }
@@ -70,6 +80,21 @@ export const thisMachine: Machine = {
             processLimit: Number(pidMax) || 32768,
             addresses: hostAddresses(),
         };
+    },
+    async disk(path) {
+        const disk = await statfs(path).catch((thrown: NodeJS.ErrnoException) => {
+            // An engine in another container or namespace names folders that are not here; root's may be closed to us.
+            if (["ENOENT", "EACCES", "ENOTDIR"].includes(thrown.code ?? "")) return undefined;
+            throw thrown;
+        });
+        return (
+            disk && {
+                totalBytes: disk.blocks * disk.bsize,
+                freeBytes: disk.bavail * disk.bsize,
+                inodesTotal: disk.files,
+                inodesFree: disk.ffree,
+            }
+        );
     },
     async cpuNanoseconds() {
         const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = (await text("/proc/stat"))

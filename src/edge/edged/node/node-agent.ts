@@ -7,6 +7,7 @@ import { Operation } from "../../../envelope/envelope.ts";
 import { formatResource } from "../../../envelope/resource.ts";
 import type { KubeObject } from "../../../kube/types.ts";
 import type { EdgedConfig } from "../config.ts";
+import { keptBack, type PressureType, type Threshold } from "../eviction/thresholds.ts";
 import type { MetaClient } from "../meta-client.ts";
 import { asKubeObject } from "../objects.ts";
 import type { Condition } from "../podspec/types.ts";
@@ -26,6 +27,9 @@ export interface NodeAgentPorts extends Ports {
     readonly client: MetaClient;
     readonly machine: Machine;
     readonly runtimes: readonly PodRuntime[];
+    readonly thresholds: readonly Threshold[];
+    /** What the node is short of now. */
+    readonly pressures: () => ReadonlySet<PressureType>;
     /** Node registered or not, for the status line. */
     readonly onRegistered: (registered: boolean) => void;
 }
@@ -100,6 +104,11 @@ export class NodeAgent {
         this.#registered = false;
         this.#lease.linkUp();
         this.#tick();
+    }
+
+    /** Something that the status says is different now. */
+    changed(): void {
+        if (this.#info !== undefined) this.#tick();
     }
 
     #tick(): void {
@@ -180,7 +189,7 @@ export class NodeAgent {
     }
 
     async #measure(info: MachineInfo): Promise<NodeStatus> {
-        const { machine, runtimes, clock } = this.#ports;
+        const { machine, runtimes, clock, thresholds } = this.#ports;
         const use = await machine.use(this.#config.rootDir);
         const infos = await Promise.all(runtimes.map((runtime) => runtime.info()));
         return nodeStatus({
@@ -189,6 +198,11 @@ export class NodeAgent {
             info,
             use,
             maxPods: this.#config.maxPods,
+            keptBack: {
+                memoryBytes: keptBack(thresholds, "memory.available", info.memoryBytes),
+                diskBytes: keptBack(thresholds, "nodefs.available", use.diskTotalBytes),
+            },
+            pressures: this.#ports.pressures(),
             runtimes: infos,
             images: await this.#listImages(infos.map(({ ready }) => ready)),
             before:

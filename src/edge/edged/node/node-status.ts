@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import type { PressureType } from "../eviction/thresholds.ts";
 import { timeText } from "../pods/status.ts";
 import type { Condition } from "../podspec/types.ts";
 import type { ImageRecord, RuntimeInfo } from "../runtimes/runtime.ts";
 import type { MachineInfo, MachineUse } from "./machine.ts";
 
-/** Kubelet's hard eviction limits. */
-export const PRESSURE = { memoryBytes: 100 * 2 ** 20, diskFreeShare: 0.1, inodesFreeShare: 0.05, pidsFreeShare: 0.01 };
 const KUBELET_VERSION = "v1.32.10-kubeedge-v1.23.1";
 const MAX_IMAGES = 50;
 
@@ -16,6 +15,10 @@ export interface NodeStatusInput {
     readonly info: MachineInfo;
     readonly use: MachineUse;
     readonly maxPods: number;
+    /** What eviction thresholds keep back from pods. */
+    readonly keptBack: { readonly memoryBytes: number; readonly diskBytes: number };
+    /** What the node is short of, by condition type. */
+    readonly pressures: ReadonlySet<PressureType>;
     readonly runtimes: readonly RuntimeInfo[];
     readonly images: readonly ImageRecord[];
     /** Conditions as reported before, for their transition times. */
@@ -52,8 +55,8 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
         capacity,
         allocatable: {
             ...capacity,
-            memory: `${memory - PRESSURE.memoryBytes / 1024}Ki`,
-            "ephemeral-storage": String(Math.floor(use.diskTotalBytes * (1 - PRESSURE.diskFreeShare))),
+            memory: `${Math.max(0, Math.floor(memory - input.keptBack.memoryBytes / 1024))}Ki`,
+            "ephemeral-storage": String(Math.max(0, Math.floor(use.diskTotalBytes - input.keptBack.diskBytes))),
         },
         conditions: conditions(input, engine),
         addresses: [
@@ -82,25 +85,21 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
 }
 
 function conditions(input: NodeStatusInput, engine: RuntimeInfo | undefined): Condition[] {
-    const { use } = input;
-    const low = {
-        memory: use.memoryAvailableBytes < PRESSURE.memoryBytes,
-        disk:
-            use.diskFreeBytes < use.diskTotalBytes * PRESSURE.diskFreeShare ||
-            (use.inodesTotal > 0 && use.inodesFree < use.inodesTotal * PRESSURE.inodesFreeShare),
-        pid: use.processes > use.processLimit * (1 - PRESSURE.pidsFreeShare),
+    const pressure = (type: PressureType, has: string, lacks: string): Condition => {
+        const state = input.pressures.has(type) ? lacks : has;
+        const status = input.pressures.has(type) ? "True" : "False";
+        return {
+            type,
+            status,
+            reason: `KubeletHas${state}`,
+            message: `kubelet has ${words(state)} available`.replace(/pressure available$/, "pressure"),
+        };
     };
-    const pressure = (type: string, is: boolean, has: string, lacks: string): Condition => ({
-        type,
-        status: is ? "True" : "False",
-        reason: is ? `KubeletHas${lacks}` : `KubeletHas${has}`,
-        message: is ? `kubelet has ${words(lacks)}` : `kubelet has ${words(has)}`,
-    });
     const engineDown = engine !== undefined && !engine.ready;
     const wanted: Condition[] = [
-        pressure("MemoryPressure", low.memory, "SufficientMemory", "InsufficientMemory"),
-        pressure("DiskPressure", low.disk, "NoDiskPressure", "DiskPressure"),
-        pressure("PIDPressure", low.pid, "SufficientPID", "InsufficientPID"),
+        pressure("MemoryPressure", "SufficientMemory", "InsufficientMemory"),
+        pressure("DiskPressure", "NoDiskPressure", "DiskPressure"),
+        pressure("PIDPressure", "SufficientPID", "InsufficientPID"),
         {
             type: "Ready",
             status: "True",

@@ -22,8 +22,12 @@ export class ImageKeeper {
     readonly #failed = new Map<string, { readonly atMs: number; readonly message: string }>();
     readonly #pulls = new Map<string, Promise<string>>();
 
-    constructor(clock: Clock) {
+    readonly #used: (imageId: string) => void;
+
+    /** `used`: hears of every image that a container is about to be made of. */
+    constructor(clock: Clock, used: (imageId: string) => void = () => {}) {
         this.#clock = clock;
+        this.#used = used;
         this.#backoff = new Backoff(clock);
     }
 
@@ -39,7 +43,10 @@ export class ImageKeeper {
             container.imagePullPolicy ??
             (/[:@][^/]+$/.test(image) && !image.endsWith(":latest") ? "IfNotPresent" : "Always");
         const present = policy === "Always" ? undefined : await runtime.imageId(image);
-        if (present !== undefined) return { imageId: present, pulled: false };
+        if (present !== undefined) {
+            this.#used(present);
+            return { imageId: present, pulled: false };
+        }
         if (policy === "Never") {
             const message = `Container image "${image}" is not present with pull policy of Never`;
             return { waiting: "ErrImageNeverPull", message, retryMs: 10_000 };
@@ -55,6 +62,7 @@ export class ImageKeeper {
         }
         try {
             const imageId = await this.#pull(runtime, image, await pullCredentials(pod, lookup));
+            this.#used(imageId);
             this.#failed.delete(image);
             this.#backoff.reset(image);
             return { imageId, pulled: true };

@@ -117,6 +117,7 @@ function conditions(
         },
         { type: "Ready", ...readiness(containersReady && gatesOpen, containersReady ? gateClosed : unready) },
         { type: "ContainersReady", ...readiness(containersReady, unready) },
+        ...disruption(input),
     ];
     return wanted.map((condition) => {
         const before = pod.status?.conditions?.find(({ type }) => type === condition.type);
@@ -126,6 +127,12 @@ function conditions(
             lastTransitionTime: same ? before.lastTransitionTime : timeText(input.nowMs),
         } as Condition;
     });
+}
+
+/** Job controllers tell an eviction from a failure of the pod's own by it. */
+function disruption({ failure }: StatusInput): Condition[] {
+    if (failure?.reason !== "Evicted") return [];
+    return [{ type: "DisruptionTarget", status: "True", reason: "TerminationByKubelet", message: failure.message }];
 }
 
 const gateClosed = { reason: "ReadinessGatesNotReady", message: "a readiness gate is not open" };

@@ -42,6 +42,10 @@ export class PodWorker {
     #record: PodRecord | undefined;
     #failure: { readonly reason: string; readonly message: string } | undefined;
     #admitted = false;
+    /** Told when the pod that is being evicted has ended. */
+    #evicted: (() => void) | undefined;
+    /** Seconds to end in, where it is not the pod that says. */
+    #graceSeconds: number | undefined;
     /** The API has no such pod any more. */
     #gone = false;
     #terminal: PodStatus | undefined;
@@ -103,6 +107,19 @@ export class PodWorker {
     remove(): void {
         this.#gone = true;
         this.wake();
+    }
+
+    /** Ends the pod for good; its status stays until it is deleted. Resolves when nothing of it runs. */
+    evict(failure: { readonly reason: string; readonly message: string }, graceSeconds: number): Promise<void> {
+        if (this.#failure !== undefined) return Promise.resolve();
+        this.#admitted = true;
+        this.#failure = failure;
+        this.#graceSeconds = graceSeconds;
+        this.#deps.events.record(podSubject(this.#pod), "Warning", failure.reason, failure.message);
+        return new Promise((resolve) => {
+            this.#evicted = resolve;
+            this.wake();
+        });
     }
 
     wake(): void {
@@ -297,11 +314,21 @@ export class PodWorker {
             this.#deps.events.record(podSubject(this.#pod), "Normal", this.#failure.reason, this.#failure.message);
         }
         if (this.#record !== undefined) {
-            await stopPod(this.#deps, runtime, this.#pod, this.#record, terminationGrace(this.#pod));
+            const graceSeconds = this.#graceSeconds ?? terminationGrace(this.#pod);
+            await stopPod(this.#deps, runtime, this.#pod, this.#record, graceSeconds);
             this.#record = await runtime.get(this.uid);
+            await this.#messages.collect(runtime, this.#pod, this.#record);
         }
         this.#prober.stop();
         this.#publish(undefined);
+        if (this.#evicted !== undefined) {
+            // The node needs what the pod holds: its status is all that stays.
+            await runtime.removePod(this.uid);
+            await this.#deps.volumes.remove(this.uid);
+            this.#record = undefined;
+            this.#evicted();
+            this.#evicted = undefined;
+        }
         return RESYNC_MS;
     }
 
@@ -394,6 +421,7 @@ export class PodWorker {
     }
 
     #interrupted(): boolean {
-        return this.#stopped || this.#gone || this.#pod.metadata.deletionTimestamp !== undefined;
+        const ending = this.#gone || this.#failure !== undefined || this.#pod.metadata.deletionTimestamp !== undefined;
+        return this.#stopped || ending;
     }
 }

@@ -11,22 +11,20 @@ export interface RefusedField {
 /** Fields of the pod that this node does not honour; unknown ones are among them. Empty values do not count. */
 export function refusedFields(pod: Pod, kind: PodKind): readonly RefusedField[] {
     const refused: RefusedField[] = [];
-    visit(pod.spec, { pattern: "spec", path: "spec", beside: {} }, kind, refused);
+    visit(pod.spec, { pattern: "spec", path: "spec" }, kind, refused);
     return refused;
 }
 
 interface Place {
     readonly pattern: string;
     readonly path: string;
-    /** The object the field is in. */
-    readonly beside: Readonly<Record<string, unknown>>;
 }
 
 function visit(value: unknown, place: Place, kind: PodKind, refused: RefusedField[]): void {
     if (isEmpty(value)) return;
     const { pattern, path } = place;
     const rule = FIELDS[pattern];
-    const why = whyRefused(rule, value, kind, place.beside);
+    const why = whyRefused(rule, value, kind);
     if (why !== undefined) {
         refused.push({ path, why });
         return;
@@ -34,30 +32,20 @@ function visit(value: unknown, place: Place, kind: PodKind, refused: RefusedFiel
     if (rule?.whole === true) return;
     if (Array.isArray(value)) {
         value.forEach((item, index) => {
-            visit(item, { pattern: `${pattern}[]`, path: `${path}[${index}]`, beside: {} }, kind, refused);
+            visit(item, { pattern: `${pattern}[]`, path: `${path}[${index}]` }, kind, refused);
         });
     } else if (value !== null && typeof value === "object") {
-        const beside = value as Record<string, unknown>;
-        for (const [key, inner] of Object.entries(beside)) {
-            visit(inner, { pattern: `${pattern}.${key}`, path: `${path}.${key}`, beside }, kind, refused);
+        for (const [key, inner] of Object.entries(value)) {
+            visit(inner, { pattern: `${pattern}.${key}`, path: `${path}.${key}` }, kind, refused);
         }
     }
 }
 
-function whyRefused(
-    rule: FieldRule | undefined,
-    value: unknown,
-    kind: PodKind,
-    beside: Readonly<Record<string, unknown>>,
-): string | undefined {
+function whyRefused(rule: FieldRule | undefined, value: unknown, kind: PodKind): string | undefined {
     if (rule === undefined) return "this field is not known";
     const flow = rule.flow ?? rule.container;
     const says = kind === "container" ? rule.container : kind === "flow" ? flow : (rule.isolated ?? flow);
     if (says === "refused") return rule.why ?? "not supported";
-    const { onlyWith } = rule;
-    if (onlyWith !== undefined && beside[onlyWith.field] !== onlyWith.is) {
-        return `only together with ${onlyWith.field}: ${onlyWith.is}`;
-    }
     if (rule.only !== undefined && typeof value !== "object" && !rule.only.includes(String(value))) {
         return `${JSON.stringify(value)} is not supported, only ${rule.only.join(", ")}`;
     }

@@ -14,8 +14,6 @@ export interface FieldRule {
     readonly isolated?: FieldAnswer;
     /** Only these values. */
     readonly only?: readonly string[];
-    /** Refused unless the field beside it has this value. */
-    readonly onlyWith?: { readonly field: string; readonly is: string };
     /** Everything below the field is covered by this row. */
     readonly whole?: boolean;
     /** For people: what happens, or why not. */
@@ -208,10 +206,9 @@ export const FIELDS: Readonly<Record<string, FieldRule>> = {
     "spec.volumes[].projected.sources[].clusterTrustBundle": refused("ClusterTrustBundles do not reach the edge"),
     "spec.volumes[].emptyDir": done(),
     "spec.volumes[].emptyDir.medium": only(["Memory"]),
-    "spec.volumes[].emptyDir.sizeLimit": {
-        ...done("the size of a volume in memory; on disk nothing would keep it, so it is refused there"),
-        onlyWith: { field: "medium", is: "Memory" },
-    },
+    "spec.volumes[].emptyDir.sizeLimit": done(
+        "the size of a volume in memory; on disk a pod that exceeds it is evicted",
+    ),
     "spec.volumes[].hostPath": whole(),
     "spec.volumes[].awsElasticBlockStore": refused(CLOUD_DISK),
     "spec.volumes[].azureDisk": refused(CLOUD_DISK),

@@ -106,7 +106,8 @@ export interface ImageRecord {
     readonly id: string;
     readonly names: readonly string[];
     readonly sizeBytes: number;
-    readonly lastUsedMs?: number;
+    /** A container of anybody's on this engine is made of it, or the engine needs it itself. */
+    readonly inUse: boolean;
 }
 
 export interface LogQuery {
@@ -147,6 +148,10 @@ export interface ContainerUsage {
     /** Since the container's start. */
     readonly cpuNanoseconds: number;
     readonly memoryBytes: number;
+    /** What it wrote beside its volumes; where it was asked for. */
+    readonly diskBytes?: number;
+    /** Processes in it, where the engine tells. */
+    readonly processes?: number;
 }
 
 export interface RuntimeInfo {
@@ -183,7 +188,10 @@ export interface PodRuntime {
     /** Pulls and returns the id. Runtimes without images answer the name. */
     pull(image: string, credentials: readonly PullCredentials[]): Promise<string>;
     images(): Promise<readonly ImageRecord[]>;
+    /** With all its names. Engines differ in what they do with one that is in use: look before. */
     removeImage(id: string): Promise<void>;
+    /** Folder on the host whose file system holds the images; undefined without images or while the engine is away. */
+    imageDir(): Promise<string | undefined>;
     ensureSandbox(spec: SandboxSpec): Promise<SandboxRecord>;
     /** Creates and starts; a container that exits at once is still a success. */
     startContainer(spec: ContainerSpec): Promise<ContainerRecord>;
@@ -199,5 +207,6 @@ export interface PodRuntime {
     attach(id: string, options: { readonly stdin: boolean; readonly tty: boolean }): Promise<ExecSession>;
     /** A connection to a port inside the pod. */
     portForward(podUid: string, port: number): Promise<NodeJS.ReadWriteStream>;
-    stats(podUid: string): Promise<readonly ContainerUsage[]>;
+    /** Use by container that runs. `disk`: measure what they wrote too, which costs the engine a walk. */
+    stats(podUid: string, options?: { readonly disk: boolean }): Promise<readonly ContainerUsage[]>;
 }

@@ -51,7 +51,7 @@ export class VolumeManager {
                     reason: "the pod has no such volume",
                 });
             }
-            const root = volume.hostPath?.path ?? this.#volumeDir(pod, volume.name);
+            const root = volume.hostPath?.path ?? this.volumeDir(pod.metadata.uid, volume.name);
             const sub = mount.subPathExpr === undefined ? mount.subPath : expand(mount.subPathExpr, env);
             const propagation = PROPAGATION[mount.mountPropagation ?? ""];
             mounts.push({
@@ -88,8 +88,8 @@ export class VolumeManager {
         });
     }
 
-    #volumeDir(pod: Pod, volume: string): string {
-        return join(this.podDir(pod.metadata.uid), "volumes", volume);
+    volumeDir(podUid: string, volume: string): string {
+        return join(this.podDir(podUid), "volumes", volume);
     }
 
     async #prepareOne(pod: Pod, volume: Volume, context: VolumeContext): Promise<boolean> {
@@ -97,7 +97,7 @@ export class VolumeManager {
             await checkHostPath(volume.name, volume.hostPath.path, volume.hostPath.type ?? "");
             return false;
         }
-        const dir = this.#volumeDir(pod, volume.name);
+        const dir = this.volumeDir(pod.metadata.uid, volume.name);
         const fsGroup = pod.spec.securityContext?.fsGroup;
         const payload = await payloadOf(pod, volume, context);
         if (payload !== undefined) {

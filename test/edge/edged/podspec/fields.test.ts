@@ -61,14 +61,7 @@ describe("the table of pod fields", () => {
         expect(missing).toEqual([]);
     });
 
-    it("keeps a volume's size in memory, and refuses to promise one on disk", () => {
-        const refused = (emptyDir: unknown): string[] =>
-            refusedFields(podWith("spec.volumes[].emptyDir", emptyDir), "container").map(({ path }) => path);
-        expect(refused({ medium: "Memory", sizeLimit: "1Mi" })).toEqual([]);
-        expect(refused({ sizeLimit: "1Mi" })).toEqual(["spec.volumes[0].emptyDir.sizeLimit"]);
-    });
-
-    it.each(Object.keys(FIELDS).filter((name) => valueFor(name) !== undefined && FIELDS[name]?.onlyWith === undefined))(
+    it.each(Object.keys(FIELDS).filter((name) => valueFor(name) !== undefined))(
         "does or refuses %s as it says",
         (pattern) => {
             const rule = FIELDS[pattern];

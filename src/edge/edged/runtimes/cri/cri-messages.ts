@@ -26,6 +26,7 @@ export interface CriContainer {
     readonly id: string;
     readonly pod_sandbox_id: string;
     readonly state: number;
+    readonly image_ref: string;
     readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -33,7 +34,6 @@ interface CriStatus extends CriContainer {
     readonly started_at: number;
     readonly finished_at: number;
     readonly exit_code: number;
-    readonly image_ref: string;
     readonly reason: string;
     readonly message: string;
 }
@@ -89,13 +89,18 @@ export function configuredHandlers(status: Message): readonly string[] {
     return Object.keys(config.containerd?.runtimes ?? {});
 }
 
-export function toImages(answer: Message): readonly ImageRecord[] {
-    type Image = { id: string; repo_tags: string[]; repo_digests: string[]; size: number };
-    return (answer["images"] as readonly Image[]).map(({ id, repo_tags, repo_digests, size }) => ({
-        id,
-        names: [...repo_digests, ...repo_tags],
-        sizeBytes: size,
-    }));
+/** The image of sandboxes, which the engine needs, in its own configuration (before it pins it: containerd 1.6). */
+export function sandboxImage(status: Message): string | undefined {
+    const text = (status["info"] as Record<string, string>)["config"];
+    return text === undefined ? undefined : (JSON.parse(text) as { sandboxImage?: string }).sandboxImage;
+}
+
+export function toImages(answer: Message, inUse: ReadonlySet<string>): readonly ImageRecord[] {
+    type Image = { id: string; repo_tags: string[]; repo_digests: string[]; size: number; pinned: boolean };
+    return (answer["images"] as readonly Image[]).map(({ id, repo_tags, repo_digests, size, pinned }) => {
+        const names = [...repo_digests, ...repo_tags];
+        return { id, names, sizeBytes: size, inUse: pinned || [id, ...names].some((name) => inUse.has(name)) };
+    });
 }
 
 export function toUsages(answer: Message): readonly ContainerUsage[] {
@@ -103,10 +108,12 @@ export function toUsages(answer: Message): readonly ContainerUsage[] {
         attributes?: { id: string };
         cpu?: { usage_core_nano_seconds?: { value: number } };
         memory?: { working_set_bytes?: { value: number } };
+        writable_layer?: { used_bytes?: { value: number } };
     };
-    return (answer["stats"] as readonly Stats[]).map(({ attributes, cpu, memory }) => ({
+    return (answer["stats"] as readonly Stats[]).map(({ attributes, cpu, memory, writable_layer }) => ({
         containerId: attributes?.id ?? "",
         cpuNanoseconds: cpu?.usage_core_nano_seconds?.value ?? 0,
         memoryBytes: memory?.working_set_bytes?.value ?? 0,
+        diskBytes: writable_layer?.used_bytes?.value ?? 0,
     }));
 }

@@ -31,6 +31,7 @@ import {
     type CriSandbox,
     configuredHandlers,
     isReady,
+    sandboxImage,
     toContainer,
     toImages,
     toSandbox,
@@ -61,6 +62,7 @@ export class CriRuntime implements PodRuntime {
     readonly #client: CriClient;
     readonly #listeners = new Set<(podUid: string | undefined) => void>();
     #info: RuntimeInfo = { version: "containerd://0", ready: false, reason: "not asked yet", handlers: [] };
+    #sandboxImage: string | undefined;
     #seen = new Map<string, string>();
     #timer: Timer | undefined;
     #stopped = false;
@@ -151,11 +153,20 @@ export class CriRuntime implements PodRuntime {
 
     async images(): Promise<readonly ImageRecord[]> {
         const answer = await this.#client.call("ListImages", ["Empty", {}], "ListImagesResponse");
-        return toImages(answer);
+        const all = await this.#client.call("ListContainers", ["ListContainersRequest", {}], "ListContainersResponse");
+        const used = (all["containers"] as readonly CriContainer[]).map(({ image_ref }) => image_ref);
+        return toImages(answer, new Set([...used, ...(this.#sandboxImage === undefined ? [] : [this.#sandboxImage])]));
     }
 
     async removeImage(id: string): Promise<void> {
         await this.#client.call("RemoveImage", ["ImageRequest", { image: { image: id } }], "Empty");
+    }
+
+    async imageDir(): Promise<string | undefined> {
+        if (!this.#info.ready) return undefined;
+        const answer = await this.#client.call("ImageFsInfo", ["Empty", {}], "ImageFsInfoResponse");
+        const [first] = answer["image_filesystems"] as readonly { fs_id?: { mountpoint: string } }[];
+        return first?.fs_id?.mountpoint;
     }
 
     async ensureSandbox(spec: SandboxSpec): Promise<SandboxRecord> {
@@ -382,6 +393,7 @@ export class CriRuntime implements PodRuntime {
         const status = await this.#client.call("Status", ["StatusRequest", { verbose: true }], "StatusResponse", 5_000);
         const listed = (status["runtime_handlers"] as readonly { name: string }[]).map(({ name }) => name);
         const handlers = listed.length > 0 ? listed.filter((name) => name !== "") : configuredHandlers(status);
+        this.#sandboxImage = sandboxImage(status);
         const name = String(version["runtime_name"]);
         this.#info = { version: `${name}://${String(version["runtime_version"])}`, ready: true, handlers };
         this.#tell(undefined);

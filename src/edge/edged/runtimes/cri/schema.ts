@@ -147,6 +147,7 @@ export const SCHEMA: Readonly<Record<string, MessageSchema>> = {
         id: [1, "string"],
         pod_sandbox_id: [2, "string"],
         metadata: [3, "@ContainerMetadata"],
+        image_ref: [5, "string"],
         state: [6, "int"],
         labels: [8, "map"],
     },
@@ -196,7 +197,11 @@ export const SCHEMA: Readonly<Record<string, MessageSchema>> = {
         size: [4, "int"],
         uid: [5, "@Int64Value"],
         username: [6, "string"],
+        pinned: [8, "bool"],
     },
+    FilesystemIdentifier: { mountpoint: [1, "string"] },
+    FilesystemUsage: { fs_id: [2, "@FilesystemIdentifier"], used_bytes: [3, "@UInt64Value"] },
+    ImageFsInfoResponse: { image_filesystems: [1, "[]@FilesystemUsage"] },
     ImageStatusResponse: { image: [1, "@Image"] },
     ListImagesResponse: { images: [1, "[]@Image"] },
 
@@ -205,6 +210,11 @@ export const SCHEMA: Readonly<Record<string, MessageSchema>> = {
     ContainerAttributes: { id: [1, "string"] },
     CpuUsage: { usage_core_nano_seconds: [2, "@UInt64Value"] },
     MemoryUsage: { working_set_bytes: [2, "@UInt64Value"] },
-    ContainerStats: { attributes: [1, "@ContainerAttributes"], cpu: [2, "@CpuUsage"], memory: [3, "@MemoryUsage"] },
+    ContainerStats: {
+        attributes: [1, "@ContainerAttributes"],
+        cpu: [2, "@CpuUsage"],
+        memory: [3, "@MemoryUsage"],
+        writable_layer: [4, "@FilesystemUsage"],
+    },
     ListContainerStatsResponse: { stats: [1, "[]@ContainerStats"] },
 };

@@ -24,6 +24,7 @@ export class DockerConnection {
     #version: { Version: string; Arch: string; ApiVersion: string } | undefined;
     #problem = "not asked yet";
     #runtimes: readonly string[] = [];
+    #rootDir: string | undefined;
     #stream: NodeJS.ReadableStream | undefined;
     #timer: Timer | undefined;
     #stopped = false;
@@ -61,6 +62,11 @@ export class DockerConnection {
         return this.#runtimes;
     }
 
+    /** Where the engine keeps images and containers, as the engine sees it. */
+    get rootDir(): string | undefined {
+        return this.#rootDir;
+    }
+
     /** @throws REDGE_RUNTIME_UNAVAILABLE */
     get docker(): Docker {
         if (this.#docker === undefined || this.#version === undefined) {
@@ -74,7 +80,11 @@ export class DockerConnection {
             const { default: Engine } = await import("dockerode");
             this.#docker ??= new Engine({ socketPath: this.#socket });
             const version = await this.#docker.version();
-            const info = (await this.#docker.info()) as { Runtimes?: Record<string, unknown> };
+            const info = (await this.#docker.info()) as {
+                Runtimes?: Record<string, unknown>;
+                DockerRootDir?: string;
+            };
+            this.#rootDir = info.DockerRootDir;
             this.#runtimes = Object.keys(info.Runtimes ?? {}).filter((name) => !name.startsWith("io.containerd."));
             await this.#follow(this.#docker);
             this.#version = version;

@@ -2,7 +2,8 @@
 import type Docker from "dockerode";
 import { errorText, RedgeError } from "../../../../core/errors/redge-error.ts";
 import type { ImageRecord, PullCredentials } from "../runtime.ts";
-import { engineCall } from "./docker-errors.ts";
+import { engineCall, isStatus } from "./docker-errors.ts";
+import { PAUSE_IMAGE } from "./pause-image.ts";
 
 /** Without a tag the engine would pull every tag there is. */
 export function imageWithTag(image: string): string {
@@ -41,10 +42,25 @@ async function pullOnce(docker: Docker, name: string, login: PullCredentials | u
 }
 
 export async function listImages(docker: Docker): Promise<readonly ImageRecord[]> {
-    const images = await engineCall("the list of images", () => docker.listImages());
+    const [images, containers] = await engineCall("the list of images", () =>
+        Promise.all([docker.listImages(), docker.listContainers({ all: true })]),
+    );
+    const used = new Set(containers.map(({ ImageID }) => ImageID));
     return images.map(({ Id, RepoTags, RepoDigests, Size }) => ({
         id: Id,
         names: [...(RepoDigests ?? []), ...(RepoTags ?? [])].filter((name) => !name.includes("<none>")),
         sizeBytes: Size,
+        inUse: used.has(Id) || (RepoTags ?? []).includes(PAUSE_IMAGE),
     }));
+}
+
+/** The engine takes an image of several names only name by name. */
+export async function removeImage(docker: Docker, id: string): Promise<void> {
+    await engineCall(`removal of image ${id}`, async () => {
+        const info = await docker.getImage(id).inspect().catch(isStatus(404));
+        const names = [...(info?.RepoTags ?? []), ...(info?.RepoDigests ?? [])];
+        // With its last name the image goes too.
+        for (const name of names) await docker.getImage(name).remove().catch(isStatus(404));
+        await docker.getImage(id).remove().catch(isStatus(404));
+    });
 }

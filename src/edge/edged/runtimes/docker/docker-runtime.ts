@@ -24,11 +24,12 @@ import type {
 } from "../runtime.ts";
 import { DockerConnection } from "./docker-connection.ts";
 import { engineCall, isStatus } from "./docker-errors.ts";
-import { imageWithTag, listImages, pullImage } from "./docker-images.ts";
+import { imageWithTag, listImages, pullImage, removeImage } from "./docker-images.ts";
 import { readDockerLogs } from "./docker-logs.ts";
 import { containerOptions, sandboxOptions } from "./docker-options.ts";
 import { toContainer, toPodRecord, toSandbox } from "./docker-records.ts";
 import { attachSession, execSession } from "./docker-sessions.ts";
+import { containerUsage } from "./docker-usage.ts";
 import { PAUSE_IMAGE, pauseTar } from "./pause-image.ts";
 
 export type DockerRuntimePorts = Pick<Ports, "clock" | "log"> & {
@@ -110,8 +111,11 @@ export class DockerRuntime implements PodRuntime {
     }
 
     async removeImage(id: string): Promise<void> {
-        const { docker } = this.#connection;
-        await engineCall(`removal of image ${id}`, () => docker.getImage(id).remove().catch(isStatus(404)));
+        await removeImage(this.#connection.docker, id);
+    }
+
+    async imageDir(): Promise<string | undefined> {
+        return this.#connection.problem === undefined ? this.#connection.rootDir : undefined;
     }
 
     async ensureSandbox(spec: SandboxSpec): Promise<SandboxRecord> {
@@ -213,24 +217,9 @@ export class DockerRuntime implements PodRuntime {
         });
     }
 
-    async stats(podUid: string): Promise<readonly ContainerUsage[]> {
+    async stats(podUid: string, { disk } = { disk: false }): Promise<readonly ContainerUsage[]> {
         const running = (await this.get(podUid))?.containers.filter(({ state }) => state.phase === "running") ?? [];
-        const { docker } = this.#connection;
-        return Promise.all(
-            running.map(({ id }) =>
-                engineCall("usage", async () => {
-                    const options = { stream: false as const, "one-shot": true };
-                    const usage = await docker.getContainer(id).stats(options);
-                    const inactive =
-                        usage.memory_stats.stats?.total_inactive_file ?? usage.memory_stats.stats?.inactive_file ?? 0;
-                    return {
-                        containerId: id,
-                        cpuNanoseconds: usage.cpu_stats.cpu_usage.total_usage,
-                        memoryBytes: Math.max(0, (usage.memory_stats.usage ?? 0) - inactive),
-                    };
-                }),
-            ),
-        );
+        return Promise.all(running.map(({ id }) => containerUsage(this.#connection.docker, id, disk)));
     }
 
     /** A sandbox that died took the network with it: what still runs in it ends too, and is started anew. */

@@ -123,6 +123,10 @@ export class FlowRuntime implements PodRuntime {
 
     async removeImage(): Promise<void> {}
 
+    async imageDir(): Promise<undefined> {
+        return undefined;
+    }
+
     async ensureSandbox({ pod }: SandboxSpec): Promise<SandboxRecord> {
         const { uid, namespace, name } = pod.metadata;
         const createdMs = this.#records.get(uid)?.createdMs ?? this.#ports.clock.nowMs();
