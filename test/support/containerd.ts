@@ -28,6 +28,8 @@ export interface ContainerdEngine {
     kill(): Promise<void>;
     start(): Promise<void>;
     stop(): Promise<void>;
+    /** Another image of busybox, of its own id. */
+    addImage(name: string): Promise<void>;
 }
 
 /** containerd with CRI, of the test's own: own folders, socket, network and images. */
@@ -44,8 +46,10 @@ export async function startContainerd(): Promise<ContainerdEngine> {
     };
     await start();
     load(root, socket, PAUSE, pauseTar("amd64"), { Entrypoint: ["/pause"] });
-    load(root, socket, `docker.io/${BUSYBOX}`, busyboxTar(root), { Env: ["PATH=/bin"], Cmd: ["/bin/sh"] });
+    const busybox = busyboxTar(root);
+    load(root, socket, `docker.io/${BUSYBOX}`, busybox, { Env: ["PATH=/bin"], Cmd: ["/bin/sh"] });
     return {
+        addImage: async (name) => load(root, socket, name, busybox, { Env: ["PATH=/bin", `NAME=${name}`] }),
         socket,
         image: `docker.io/${BUSYBOX}`,
         start,

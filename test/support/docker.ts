@@ -30,6 +30,8 @@ export const dockerPart: Part = {
     probe: () => dockerParts.map((part) => part.probe()).find((reason) => reason !== undefined),
 };
 
+const CRUN = "/usr/bin/crun";
+
 /** The image that tests run: busybox and its links, made on the spot. */
 export const BUSYBOX = "local/busybox:1";
 
@@ -41,6 +43,8 @@ export interface DockerEngine {
     kill(): Promise<void>;
     start(): Promise<void>;
     stop(): Promise<void>;
+    /** Another image of busybox, of its own id. */
+    addImage(name: string): Promise<void>;
 }
 
 /** A Docker engine of the test's own: own folder, own bridge, own socket, with BUSYBOX loaded. */
@@ -73,6 +77,8 @@ export async function startDocker(): Promise<DockerEngine> {
             // Its own containerd, which a kill of dockerd leaves alone.
             containerd: containerdSocket,
             "live-restore": true,
+            // A second OCI runtime, for RuntimeClass handlers.
+            ...(existsSync(CRUN) ? { runtimes: { crun: { path: CRUN } } } : {}),
             "insecure-registries": ["127.0.0.0/8"],
             // Only this engine's share of the machine: other engines are left alone.
             "cgroup-parent": `/redge-${process.pid}`,
@@ -85,8 +91,10 @@ export async function startDocker(): Promise<DockerEngine> {
         await ready("dockerd", () => ping(socket));
     };
     await start();
-    await importImage(socket, busyboxTar(root), BUSYBOX);
+    const busybox = busyboxTar(root);
+    await importImage(socket, busybox, BUSYBOX);
     return {
+        addImage: (name) => importImage(socket, busybox, name),
         socket,
         host: `unix://${socket}`,
         start,

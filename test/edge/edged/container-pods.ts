@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readdirSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { type Clock, systemClock } from "../../../src/core/clock.ts";
 import type { PodRuntime } from "../../../src/edge/edged/runtimes/runtime.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
+import { FakeMachine } from "./fake-machine.ts";
 import {
     configMap,
     type FakeCloud,
@@ -26,6 +28,26 @@ export interface EngineUnderTest {
     kill(): Promise<void>;
     start(): Promise<void>;
     stop(): Promise<void>;
+    /** Loads another image under that name. */
+    addImage(name: string): Promise<void>;
+}
+
+/** The system's time, moved on by the test. */
+class MovedClock implements Clock {
+    #movedMs = 0;
+    readonly after = systemClock.after;
+
+    move(ms: number): void {
+        this.#movedMs += ms;
+    }
+
+    nowMs(): number {
+        return systemClock.nowMs() + this.#movedMs;
+    }
+
+    monotonicMs(): number {
+        return systemClock.monotonicMs() + this.#movedMs;
+    }
 }
 
 /** What pods do on a real engine, whichever. To be called inside a `describe`. */
@@ -279,5 +301,104 @@ export function containerPods(make: () => Promise<EngineUnderTest>): void {
         await store.write([{ op: "delete", key: `metamanager/objects/${POD}` }]);
         await gateway({ store, rootDir: first.rootDir });
         await until(async () => (await engine.containers()).length === 0 || undefined, "orphans gone", 20_000);
+    });
+
+    it("lets an ephemeral container look into another's processes, once, and harms nobody by it", async () => {
+        const one = await gateway();
+        const { cloud, edged } = one;
+        const made = pod("web", { containers: [{ name: "web", image: engine.image, command: ["sleep", "3600"] }] });
+        cloud.apply(POD, made);
+        await phaseIs(cloud, "Running");
+        const debug = (name: string, more: object = {}) => ({
+            name,
+            image: engine.image,
+            command: ["sh", "-c", "tr '\\0' ' ' < /proc/1/cmdline; exit 4"],
+            ...more,
+        });
+        const ephemeralContainers = [
+            debug("into", { targetContainerName: "web" }),
+            debug("alone"),
+            debug("nowhere", { targetContainerName: "gone" }),
+            debug("strange", { volumeDevices: [{ name: "disk", devicePath: "/dev/x" }] }),
+        ];
+        cloud.apply(POD, { ...made, status: cloud.status(POD), spec: { ...made.spec, ephemeralContainers } });
+        const statuses = await until(
+            () => {
+                const told = cloud.status(POD)?.ephemeralContainerStatuses;
+                const ended = told?.filter(({ state }) => state.terminated !== undefined);
+                const waiting = told?.filter(({ state }) => state.waiting?.message !== undefined);
+                return ended?.length === 2 && waiting?.length === 2 ? told : undefined;
+            },
+            () => `two ended, two waiting: ${JSON.stringify(cloud.status(POD)?.ephemeralContainerStatuses)}`,
+            30_000,
+        );
+        expect(await logOf(one, "into")).toBe("sleep 3600 ");
+        expect(await logOf(one, "alone")).toContain("/proc/1/cmdline");
+        expect(statuses[0]?.state.terminated).toMatchObject({ exitCode: 4 });
+        expect(statuses[2]?.state.waiting?.message).toContain("target container gone does not run");
+        expect(statuses[3]?.state.waiting?.message).toContain("volumeDevices");
+        edged.pods.find("default", "web")?.wake();
+        await until(() => edged.pods.find("default", "web")?.idle || undefined, "looked again");
+        expect(cloud.status(POD)?.ephemeralContainerStatuses?.[0]?.restartCount).toBe(0);
+        expect(cloud.status(POD)?.containerStatuses?.[0]).toMatchObject({ ready: true, restartCount: 0 });
+        await end(cloud);
+    });
+
+    it("keeps one dead container of each beside the newest", async () => {
+        const clock = new MovedClock();
+        const { cloud, edged } = await gateway({ clock });
+        cloud.apply(
+            POD,
+            pod("web", { containers: [{ name: "web", image: engine.image, command: ["sh", "-c", "exit 1"] }] }),
+        );
+        const worker = await until(() => edged.pods.find("default", "web"), "known");
+        await until(
+            () => {
+                const [told] = cloud.status(POD)?.containerStatuses ?? [];
+                if ((told?.restartCount ?? 0) >= 3) return true;
+                if (told?.state.waiting?.reason !== "CrashLoopBackOff") return undefined;
+                clock.move(300_000);
+                worker.wake();
+                return undefined;
+            },
+            "three restarts",
+            60_000,
+        );
+        // Two starts and the sandbox.
+        await until(async () => (await engine.containers()).length === 3 || undefined, "two starts and the sandbox");
+        await end(cloud);
+    });
+
+    it("removes images that pods left behind when their disk is full, and none in use or of somebody else", async () => {
+        const clock = new MovedClock();
+        const machine = new FakeMachine();
+        const mine = engine.image.replace(/[^/]+$/, "mine:1");
+        const theirs = engine.image.replace(/[^/]+$/, "theirs:1");
+        await engine.addImage(mine);
+        await engine.addImage(theirs);
+        const { cloud, edged } = await gateway({ clock, machine });
+        cloud.apply(POD, pod("web", { containers: [{ name: "web", image: mine, command: ["sleep", "3600"] }] }));
+        await phaseIs(cloud, "Running");
+        const runtime = edged.pods.find("default", "web")?.runtime;
+        const has = async (image: string): Promise<boolean> => (await runtime?.imageId(image)) !== undefined;
+        expect(await runtime?.imageDir()).toMatch(/^\//);
+        machine.imagesFreeBytes = 2 ** 30;
+        clock.move(3_600_000);
+        await edged.images.collect();
+        expect(await has(mine)).toBe(true);
+        await end(cloud);
+        await until(async () => (await engine.containers()).length === 0 || undefined, "nothing left");
+        await edged.images.collect();
+        // Unused for less than the age at which images may go.
+        expect(await has(mine)).toBe(true);
+        clock.move(121_000);
+        await edged.images.collect();
+        expect(await has(mine)).toBe(false);
+        expect(await has(theirs)).toBe(true);
+        expect(await has(engine.image)).toBe(true);
+        await until(
+            () => cloud.events.find(({ reason }) => reason === "FreeDiskSpaceFailed"),
+            "told that it is too little",
+        );
     });
 }

@@ -110,7 +110,13 @@ export function planPod(
         break;
     }
     if (initialized) for (const view of apps) planApp(view, policy, options.freshSandbox, start, replace);
-    for (const view of views) if (view.kind === "ephemeral" && !begun(view)) start.push({ view });
+    const told = pod.status?.ephemeralContainerStatuses ?? [];
+    for (const view of views) {
+        // It is started once: what the status knows has had its turn, though the sandbox it ran in is gone.
+        const before = told.some(({ name, containerID }) => name === view.container.name && containerID !== undefined);
+        const waits = view.current === undefined ? !before : !begun(view);
+        if (view.kind === "ephemeral" && waits) start.push({ view });
+    }
     const finished = failed ? "Failed" : initialized ? outcome(apps, policy) : undefined;
     if (finished === undefined) return { views, start, replace, initialized };
     return { views, start: [], replace: [], initialized, finished };

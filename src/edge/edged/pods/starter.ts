@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { errorText, isRedgeError, type RedgeError } from "../../../core/errors/redge-error.ts";
+import { errorText, isRedgeError, RedgeError } from "../../../core/errors/redge-error.ts";
 import { expand, resolveEnv } from "../env.ts";
+import { refusedFields } from "../podspec/check.ts";
 import { oomScoreAdj } from "../podspec/qos.ts";
-import type { Container, Pod, StateWaiting } from "../podspec/types.ts";
+import type { Pod, Probe, StateWaiting } from "../podspec/types.ts";
 import { runHandler } from "../probes/handlers.ts";
-import type { ContainerRecord, PodRuntime, SandboxRecord } from "../runtimes/runtime.ts";
+import type { ContainerRecord, PodRecord, PodRuntime, SandboxRecord } from "../runtimes/runtime.ts";
 import type { WorkerDeps } from "./deps.ts";
 import { type ContainerView, containerHash } from "./plan.ts";
 import { containerSubject } from "./subject.ts";
@@ -22,6 +23,8 @@ export interface StartRequest {
     readonly runtime: PodRuntime;
     readonly handler: string;
     readonly sandbox: SandboxRecord;
+    /** What runs of the pod. */
+    readonly record: PodRecord | undefined;
 }
 
 /** Brings one container to life: image, environment, mounts, start, postStart hook; with the kubelet's events. */
@@ -42,6 +45,7 @@ export async function startContainer(deps: WorkerDeps, request: StartRequest): P
     }
     if (image.pulled) deps.events.record(about, "Normal", "Pulled", `Successfully pulled image "${container.image}"`);
     try {
+        const targetId = kind === "ephemeral" ? debugTarget(request) : undefined;
         const env = await resolveEnv(pod, container, context);
         const mounts = await deps.volumes.mounts(pod, container, env);
         const terminationMessageFile = await deps.volumes.terminationFile(
@@ -63,6 +67,7 @@ export async function startContainer(deps: WorkerDeps, request: StartRequest): P
             args: (container.args ?? []).map((part) => expand(part, env)),
             mounts,
             terminationMessageFile,
+            ...(targetId === undefined ? {} : { targetId }),
             oomScoreAdj: oomScoreAdj(pod, container, deps.nodeMemoryBytes),
         });
         deps.events.record(about, "Normal", "Started", `Started container ${container.name}`);
@@ -75,6 +80,31 @@ export async function startContainer(deps: WorkerDeps, request: StartRequest): P
         deps.events.record(about, "Warning", "Failed", `Error: ${message}`);
         return { waiting: { reason, message }, retryMs: CONFIG_RETRY_MS };
     }
+}
+
+/**
+ * The container that an ephemeral one is to look into. Such a container joins a pod that was admitted without it, so its
+ * fields are judged here: the debugging fails, not the pod.
+ * @throws REDGE_RUNTIME_FAILED
+ */
+function debugTarget({ pod, view, record }: StartRequest): string | undefined {
+    const what = `ephemeral container ${view.container.name}`;
+    const { name, targetContainerName } = view.container;
+    const refused = refusedFields(
+        { ...pod, spec: { containers: [], ephemeralContainers: [view.container] } },
+        "container",
+    );
+    if (refused.length > 0) {
+        const reason = refused.map(({ path, why }) => `${path.replace("[0]", `{${name}}`)}: ${why}`).join("; ");
+        throw new RedgeError("REDGE_RUNTIME_FAILED", { what, reason });
+    }
+    if (!targetContainerName) return undefined;
+    const target = record?.containers.find((one) => one.name === targetContainerName && one.state.phase === "running");
+    if (target === undefined) {
+        const reason = `its target container ${targetContainerName} does not run`;
+        throw new RedgeError("REDGE_RUNTIME_FAILED", { what, reason });
+    }
+    return target.id;
 }
 
 function reasonOf(error: RedgeError): string {
@@ -98,7 +128,7 @@ async function postStart(deps: WorkerDeps, request: StartRequest, started: Conta
     if (failure === undefined) return;
     const about = containerSubject(pod, view.container, view.kind);
     deps.events.record(about, "Warning", "FailedPostStartHook", `PostStartHook failed: ${failure}`);
-    await runtime.stopContainer(started.id, graceOf(pod, view.container));
+    await runtime.stopContainer(started.id, graceOf(pod));
 }
 
 /** Where the pod's ports are reached from the node. */
@@ -106,7 +136,7 @@ export function hostOf(pod: Pod, sandbox: SandboxRecord | undefined): string {
     return pod.spec.hostNetwork === true ? "127.0.0.1" : (sandbox?.ips[0] ?? "127.0.0.1");
 }
 
-/** Seconds between TERM and KILL outside of a deletion. */
-export function graceOf(pod: Pod, _container: Container): number {
-    return pod.spec.terminationGracePeriodSeconds ?? 30;
+/** Seconds between TERM and KILL outside of a deletion; a probe that ends the container may say so itself. */
+export function graceOf(pod: Pod, probe?: Probe): number {
+    return probe?.terminationGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
 }

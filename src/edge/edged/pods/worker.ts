@@ -75,7 +75,9 @@ export class PodWorker {
                 const about = containerSubject(this.#pod, container, "container");
                 const name = `${kind[0]?.toUpperCase()}${kind.slice(1)}`;
                 this.#deps.events.record(about, "Warning", "Unhealthy", `${name} probe failed: ${message}`);
-                if (kind !== "readiness") this.#kill(container.name, containerId, `failed ${kind} probe`);
+                if (kind === "readiness") return;
+                const probe = kind === "liveness" ? container.livenessProbe : container.startupProbe;
+                this.#kill(container.name, containerId, `failed ${kind} probe`, graceOf(this.#pod, probe));
             },
         });
     }
@@ -86,6 +88,11 @@ export class PodWorker {
 
     get record(): PodRecord | undefined {
         return this.#record;
+    }
+
+    /** No pass is under way and none is due at once. */
+    get idle(): boolean {
+        return this.#loop === undefined && !this.#dirty;
     }
 
     get runtime(): PodRuntime | undefined {
@@ -247,7 +254,14 @@ export class PodWorker {
         }
         const sandbox = this.#record?.sandbox;
         if (sandbox === undefined) return RETRY_MS;
-        const answer = await startContainer(this.#deps, { pod: this.#pod, view, runtime, handler, sandbox });
+        const answer = await startContainer(this.#deps, {
+            pod: this.#pod,
+            view,
+            runtime,
+            handler,
+            sandbox,
+            record: this.#record,
+        });
         if ("waiting" in answer) {
             this.#waiting.set(name, answer.waiting);
             return answer.retryMs;
@@ -269,16 +283,16 @@ export class PodWorker {
 
     async #replace(runtime: PodRuntime, view: ContainerView): Promise<void> {
         if (this.#record !== undefined)
-            await stopOne(this.#deps, runtime, this.#pod, this.#record, view, graceOf(this.#pod, view.container));
+            await stopOne(this.#deps, runtime, this.#pod, this.#record, view, graceOf(this.#pod));
         this.#dirty = true;
     }
 
-    #kill(name: string, containerId: string, why: string): void {
+    #kill(name: string, containerId: string, why: string, graceSeconds: number): void {
         const view = viewsOf(this.#pod, this.#record).find(({ container }) => container.name === name);
         if (view?.current?.id !== containerId || this.#runtime === undefined || this.#record === undefined) return;
         const about = containerSubject(this.#pod, view.container, view.kind);
         this.#deps.events.record(about, "Normal", "Killing", `Container ${name} ${why}, will be restarted`);
-        stopOne(this.#deps, this.#runtime, this.#pod, this.#record, view, graceOf(this.#pod, view.container)).then(
+        stopOne(this.#deps, this.#runtime, this.#pod, this.#record, view, graceSeconds).then(
             () => this.wake(),
             (thrown: unknown) => this.#log.warn("container could not be stopped", { name, error: thrown }),
         );

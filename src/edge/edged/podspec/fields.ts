@@ -51,7 +51,9 @@ const PROBE = (at: string): Record<string, FieldRule> => ({
     [`${at}.periodSeconds`]: done(),
     [`${at}.successThreshold`]: done(),
     [`${at}.failureThreshold`]: done(),
-    [`${at}.terminationGracePeriodSeconds`]: refused("the pod's own grace period applies; set that one"),
+    [`${at}.terminationGracePeriodSeconds`]: at.endsWith("readinessProbe")
+        ? refused("a readiness probe ends nothing")
+        : done("instead of the pod's own when the probe ends the container"),
 });
 
 const CONTAINER = (at: string): Record<string, FieldRule> => ({
@@ -130,9 +132,7 @@ export const FIELDS: Readonly<Record<string, FieldRule>> = {
     ...CONTAINER("spec.containers"),
     ...CONTAINER("spec.initContainers"),
     ...CONTAINER("spec.ephemeralContainers"),
-    "spec.ephemeralContainers[].targetContainerName": refused(
-        "process namespaces are shared by the whole pod or not at all: shareProcessNamespace",
-    ),
+    "spec.ephemeralContainers[].targetContainerName": done("whose processes it sees"),
     "spec.initContainers": noFlow("a flow pod has no init containers"),
     "spec.ephemeralContainers": noFlow(PROCESS),
     "spec.dnsConfig": noFlow("a flow resolves names as the gateway does", { whole: true }),

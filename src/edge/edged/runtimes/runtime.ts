@@ -92,6 +92,8 @@ export interface ContainerSpec {
     readonly mounts: readonly Mount[];
     /** A file on the host that appears in the container at terminationMessagePath; absent for a flow. */
     readonly terminationMessageFile?: string;
+    /** Id of the container whose process namespace it joins (ephemeral containers: targetContainerName). */
+    readonly targetId?: string;
     /** -997 … 1000, by QoS class. */
     readonly oomScoreAdj: number;
 }

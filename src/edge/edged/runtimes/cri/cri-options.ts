@@ -97,17 +97,22 @@ export function containerConfig(spec: ContainerSpec, owner: string, extra: reado
         stdin: container.stdin === true,
         stdin_once: container.stdinOnce === true,
         tty: container.tty === true,
-        linux: { resources: resources(container, spec.oomScoreAdj), security_context: security(pod, container) },
+        linux: { resources: resources(container, spec.oomScoreAdj), security_context: security(spec) },
     };
 }
 
-function namespaces(pod: Pod): Message {
+function namespaces(pod: Pod, targetId?: string): Message {
     return {
         network: pod.spec.hostNetwork === true ? MODE.node : MODE.pod,
-        pid:
-            pod.spec.hostPID === true ? MODE.node : pod.spec.shareProcessNamespace === true ? MODE.pod : MODE.container,
+        ...processes(pod, targetId),
         ipc: pod.spec.hostIPC === true ? MODE.node : MODE.pod,
     };
+}
+
+function processes(pod: Pod, targetId: string | undefined): Message {
+    if (pod.spec.hostPID === true) return { pid: MODE.node };
+    if (pod.spec.shareProcessNamespace === true) return { pid: MODE.pod };
+    return targetId === undefined ? { pid: MODE.container } : { pid: MODE.target, target_id: targetId };
 }
 
 function groups(pod: Pod): readonly number[] {
@@ -129,7 +134,8 @@ function resources({ resources: wanted }: Container, oomScoreAdj: number): Messa
     };
 }
 
-function security(pod: Pod, { securityContext: own }: Container): Message {
+function security({ pod, container, targetId }: ContainerSpec): Message {
+    const own = container.securityContext;
     const shared = pod.spec.securityContext;
     const user = own?.runAsUser ?? shared?.runAsUser;
     const group = own?.runAsGroup ?? shared?.runAsGroup;
@@ -141,7 +147,7 @@ function security(pod: Pod, { securityContext: own }: Container): Message {
             drop_capabilities: own?.capabilities?.drop ?? [],
         },
         privileged,
-        namespace_options: namespaces(pod),
+        namespace_options: namespaces(pod, targetId),
         ...(user === undefined ? {} : { run_as_user: { value: user } }),
         ...(group === undefined ? {} : { run_as_user: { value: user ?? 0 }, run_as_group: { value: group } }),
         readonly_rootfs: own?.readOnlyRootFilesystem === true,

@@ -53,7 +53,6 @@ export function sandboxOptions(spec: SandboxSpec, owner: string): Docker.Contain
 export function containerOptions(spec: ContainerSpec, sandboxId: string, owner: string): Docker.ContainerCreateOptions {
     const { pod, container } = spec;
     const inSandbox = `container:${sandboxId}`;
-    const shared = pod.spec.shareProcessNamespace === true;
     const message = spec.terminationMessageFile;
     const mounts = spec.mounts.map(({ hostPath, containerPath, readOnly, propagation }) => ({
         Type: "bind" as const,
@@ -88,7 +87,7 @@ export function containerOptions(spec: ContainerSpec, sandboxId: string, owner: 
         HostConfig: {
             NetworkMode: pod.spec.hostNetwork === true ? "host" : inSandbox,
             IpcMode: pod.spec.hostIPC === true ? "host" : inSandbox,
-            ...(pod.spec.hostPID === true ? { PidMode: "host" } : shared ? { PidMode: inSandbox } : {}),
+            ...processes(spec, inSandbox),
             Mounts: mounts,
             LogConfig: LOG_CONFIG,
             RestartPolicy: { Name: "no" },
@@ -98,6 +97,12 @@ export function containerOptions(spec: ContainerSpec, sandboxId: string, owner: 
             ...(spec.handler === "" ? {} : { Runtime: spec.handler }),
         },
     };
+}
+
+function processes({ pod, targetId }: ContainerSpec, inSandbox: string): { PidMode?: string } {
+    if (pod.spec.hostPID === true) return { PidMode: "host" };
+    if (pod.spec.shareProcessNamespace === true) return { PidMode: inSandbox };
+    return targetId === undefined ? {} : { PidMode: `container:${targetId}` };
 }
 
 function userOf(pod: Pod, { securityContext }: Container): { User?: string } {
