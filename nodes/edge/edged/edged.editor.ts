@@ -16,6 +16,11 @@ RED.nodes.registerType("kubeedge-edged", {
         labels: { value: "" },
         taints: { value: "" },
         maxPods: { value: "", validate: integer(1, 1000) },
+        evictionHard: { value: "" },
+        evictionSoft: { value: "" },
+        evictionSoftGracePeriod: { value: "" },
+        imageGCHighThresholdPercent: { value: "", validate: integer(0, 100) },
+        imageGCLowThresholdPercent: { value: "", validate: integer(0, 100) },
         folder: { value: "" },
     },
     label() {
