@@ -5,12 +5,13 @@ RED.nodes.registerType("kubeedge-device-in", {
     color: "#DEB887",
     icon: "kubeedge-device-in.svg",
     inputs: 1,
-    outputs: 2,
+    outputs: 3,
     defaults: {
         name: { value: "" },
         version: { value: 1 },
         device: { value: "" },
         property: { value: "" },
+        methods: { value: false },
     },
     label() {
         return this.name || "device in";
@@ -23,6 +24,6 @@ RED.nodes.registerType("kubeedge-device-in", {
         return this._("kubeedge-device-in.input");
     },
     outputLabels(index) {
-        return this._(`kubeedge-device-in.output.${["devicetwin", "value"][index]}`);
+        return this._(`kubeedge-device-in.output.${["devicetwin", "value", "method"][index]}`);
     },
 });

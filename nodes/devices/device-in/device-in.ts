@@ -10,13 +10,16 @@ export default function (RED: NodeRed): void {
             this,
             def,
             async (shell) => {
-                const { DeviceIn, deviceNodeConfig } = await import("../../../src/edge/mappers/palette/index.ts");
-                return new DeviceIn(shell.parse(deviceNodeConfig));
+                const { DeviceIn, deviceInConfig } = await import("../../../src/edge/mappers/palette/index.ts");
+                return new DeviceIn(shell.parse(deviceInConfig));
             },
             {
                 plain: {
-                    outputs: ["value"],
-                    listen: (device, send) => device.on("value", (message) => send("value", message)),
+                    outputs: ["value", "method"],
+                    listen: (device, send) => {
+                        device.on("value", (message) => send("value", message));
+                        device.on("method", (message) => send("method", message));
+                    },
                 },
             },
         );

@@ -170,7 +170,7 @@ export class DeviceController extends WireComponent<"cloudhub"> {
         });
         devices.on("update", (device, previous) => {
             this.#downstream.deviceUpdated(device, previous);
-            keeping.check(device);
+            keeping.deviceChanged(device);
         });
         devices.on("delete", (device) => {
             this.#downstream.deviceDeleted(device);

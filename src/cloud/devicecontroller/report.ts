@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { asNumber, asRecord, asText, isRecord, type JsonRecord } from "../../core/json.ts";
 import type { Envelope } from "../../envelope/envelope.ts";
+import { type CallResult, callResultsOf } from "../../kube/devices/method-call.ts";
 
 /** One value of a property as an edge reports it. `timestamp` is the edge's, in milliseconds. */
 export interface ReportedValue {
@@ -25,6 +26,8 @@ export interface PropertyReport {
 export interface StateReport {
     readonly state: string | undefined;
     readonly lastOnlineTime: string | undefined;
+    /** Calls of device methods that have ended; Redge's own, KubeEdge ignores the key. */
+    readonly calls: readonly CallResult[];
 }
 
 const LAST_TIME_MS = 8.64e15;
@@ -62,6 +65,7 @@ function stateReport(content: JsonRecord): StateReport {
     return {
         state: asText(device["state"] ?? device["State"]),
         lastOnlineTime: asText(device["lastOnlineTime"] ?? device["last_online"]),
+        calls: callResultsOf(content["calls"]),
     };
 }
 

@@ -13,6 +13,7 @@ import type { DeviceControllerConfig } from "./config.ts";
 import { type DeviceKey, keyOf, nodeOf } from "./device.ts";
 import { DeviceMirror } from "./device-mirror.ts";
 import { DeviceStatuses } from "./device-statuses.ts";
+import { MethodCalls } from "./method-calls.ts";
 import type { DeviceMessage } from "./report.ts";
 
 export interface StatusKeepingOptions {
@@ -36,6 +37,7 @@ export class StatusKeeping {
     readonly #ports: Ports;
     readonly #statuses: DeviceStatuses;
     readonly #mirror: DeviceMirror;
+    readonly #calls: MethodCalls;
     readonly #recorder: EventRecorder;
     readonly #statusWriter: CoalescingWriter;
     readonly #mirrorWriter: CoalescingWriter;
@@ -73,6 +75,13 @@ export class StatusKeeping {
             write: (key) => this.#writeMirror(key),
             onFailure,
         });
+        this.#calls = new MethodCalls({
+            cluster,
+            clock,
+            recorder: this.#recorder,
+            device: (key) => caches.device(key),
+            onFailure,
+        });
         this.#writes = ports.metrics.counter("redge_devicecontroller_writes_total", "Device statuses written");
     }
 
@@ -84,19 +93,28 @@ export class StatusKeeping {
     async stop(): Promise<void> {
         this.#statusWriter.stop();
         this.#mirrorWriter.stop();
+        this.#calls.stop();
         await this.#recorder.stop();
     }
 
     /** Takes a report over; `written` or `refused` is called with the message in the end. */
     take(device: KubeObject, message: DeviceMessage, envelope: Envelope): void {
         if (message.kind === "twin") this.#statuses.reported(device, message.reports, envelope);
-        else this.#statuses.stateReported(device, message.report, envelope);
+        else {
+            this.#statuses.stateReported(device, message.report, envelope);
+            if (message.report.calls.length > 0) this.#calls.ended(device, message.report.calls);
+        }
         this.#statusWriter.mark(message.device);
     }
 
     deviceAdded(device: KubeObject): void {
         const key = keyOf(device);
         if (this.#options.caches.status(key) === undefined) this.#statusWriter.mark(key);
+        this.deviceChanged(device);
+    }
+
+    deviceChanged(device: KubeObject): void {
+        this.#calls.check(device);
         this.check(device);
     }
 
@@ -112,6 +130,7 @@ export class StatusKeeping {
         this.#statuses.forget(key);
         this.#statusWriter.forget(key);
         this.#mirrorWriter.forget(key);
+        this.#calls.forget(key);
     }
 
     /** Somebody else made or changed a DeviceStatus. */

@@ -100,7 +100,14 @@ export function edgeUpdated(stamp: Stamp, twins: Iterable<readonly [string, Twin
     return { ...stamp, twin: Object.fromEntries([...twins].map(([key, property]) => [key, cloudTwin(property)])) };
 }
 
-/** `…/state/update/result` and what goes to the cloud for it. */
+/** `device/<id>/state/update`, to the cloud: the state, and the calls that have ended (Redge; KubeEdge ignores the key). */
+export function stateToCloud(stamp: Stamp, record: DeviceRecord): object {
+    const ended = Object.values(record.calls ?? {}).filter(({ state, asked }) => state !== "Pending" && asked);
+    const calls = ended.map(({ id, state, result, reason, finishedMs }) => ({ id, state, result, reason, finishedMs }));
+    return { ...stateResult(stamp, record), ...(calls.length === 0 ? {} : { calls }) };
+}
+
+/** `…/state/update/result`. */
 export function stateResult(stamp: Stamp, record: DeviceRecord): object {
     return {
         ...stamp,

@@ -17,6 +17,7 @@ import { answerQuery } from "./answers.ts";
 import type { TwinContext } from "./context.ts";
 import { pendingWrites, planDesired, planWritten } from "./desired.ts";
 import type { TwinChange } from "./documents.ts";
+import { MethodCalls } from "./method-calls.ts";
 import { setState } from "./mqtt-side.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { DeviceRecord, TwinProperty } from "./records.ts";
@@ -29,9 +30,11 @@ export class MapperSide {
     readonly #context: TwinContext;
     readonly #gate: ReportGate;
     readonly #reconciler = new Reconciler();
+    readonly #calls: MethodCalls;
 
     constructor(context: TwinContext) {
         this.#context = context;
+        this.#calls = new MethodCalls(context);
         this.#gate = new ReportGate(context.clock, (id, held) => {
             this.#apply(id, { reported: held }).catch((thrown: unknown) =>
                 context.log.error("a held reading cannot be stored", { device: id, reason: errorText(thrown) }),
@@ -41,6 +44,7 @@ export class MapperSide {
 
     stop(): void {
         this.#gate.stop();
+        this.#calls.stop();
     }
 
     /** Tells mappers of a device as it now is, and of desired values that are new. */
@@ -58,6 +62,7 @@ export class MapperSide {
         else await this.#context.apply(record, changes, { eventId: this.#context.stamp().event_id, answer: false });
         this.#sendDevice(instance, Operation.update);
         this.#sendNewWrites(record, before);
+        await this.#calls.configure(record, instance);
     }
 
     remove(id: string): void {
@@ -77,6 +82,7 @@ export class MapperSide {
         if (instance === undefined || record === undefined) return;
         this.#sendDevice(instance, Operation.insert);
         for (const write of pendingWrites(record, instance)) this.#sendWrite(id, write);
+        this.#calls.replay(record, instance);
     }
 
     /** @throws REDGE_DEVICE_MESSAGE, REDGE_DEVICE_UNKNOWN */
@@ -129,7 +135,9 @@ export class MapperSide {
         try {
             if (report.state !== undefined) this.#reconciler.stateSaid(id, report.state);
             const before = this.#pendingIds(record);
-            const changes = this.#plan(record, report);
+            const { written: given = {}, called = {} } = report;
+            const written = await this.#calls.answered(record, given, called);
+            const changes = this.#plan(record, { ...report, written });
             const eventId = this.#context.stamp().event_id;
             if (changes.size > 0) await this.#context.apply(record, changes, { eventId, answer: true });
             this.#sendNewWrites(record, before);

@@ -42,6 +42,23 @@ export interface TwinProperty {
     readonly confirmed: number;
 }
 
+/** One call of a device method, from its arrival to some time after its end. */
+export interface StoredCall {
+    readonly id: string;
+    readonly method: string;
+    readonly params: Readonly<Record<string, unknown>>;
+    readonly receivedMs: number;
+    readonly timeoutMs: number;
+    readonly state: "Pending" | "Succeeded" | "Failed" | "Expired";
+    /** Properties that no mapper has written yet. */
+    readonly waiting: readonly string[];
+    /** Whether the Device still asks for it; once ended it is told to the cloud as long as it does. */
+    readonly asked: boolean;
+    readonly finishedMs?: number;
+    readonly result?: unknown;
+    readonly reason?: string;
+}
+
 /** A device as DeviceTwin keeps it. `twin` is changed key by key; everything below a key is immutable. */
 export interface DeviceRecord {
     readonly id: string;
@@ -52,6 +69,7 @@ export interface DeviceRecord {
     lastOnline?: string;
     stateSeq: number;
     stateConfirmed: number;
+    calls?: Readonly<Record<string, StoredCall>>;
     readonly twin: Map<string, TwinProperty>;
 }
 

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Clock, Timer } from "../../core/clock.ts";
 import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
-import { edgeUpdated, stateResult } from "./documents.ts";
+import { edgeUpdated, stateToCloud } from "./documents.ts";
 import type { DeviceRecord, TwinProperty } from "./records.ts";
 
 interface InFlight {
@@ -101,7 +101,7 @@ export class Uplink {
 
     #sendState(record: DeviceRecord): void {
         if (record.stateSeq <= record.stateConfirmed) return;
-        const content = stateResult(this.#stamp(), record);
+        const content = stateToCloud(this.#stamp(), record);
         const id = this.#send(record, "state/update", content, { stateSeq: record.stateSeq });
         this.#stateBusy.set(record.id, id);
     }

@@ -9,6 +9,8 @@ import type { DeviceValue, PropertyType } from "./values.ts";
 export const MAPPER_SOURCE = "mapper";
 /** The operation of one desired value on its way to a mapper. */
 export const WRITE = "write";
+/** The operation of one call of a device method on its way to a mapper. */
+export const CALL = "call";
 /** The resource that stands for every device of the gateway. */
 export const ALL_DEVICES = "devices";
 
@@ -29,6 +31,22 @@ export interface DesiredWrite {
     readonly visitor: ProtocolConfig;
     /** When it was asked for, ms since the epoch. */
     readonly timestamp: number;
+    /** Set when it is part of a method's call: the call's id, and the method's name. */
+    readonly call?: string;
+    readonly method?: string;
+}
+
+/**
+ * Content of `call` on `<namespace>/device/<name>/method`, DeviceTwin → mappers: one call of a method. Its parameters that
+ * are properties come as a `write` each, too: a mapper does the one or the other.
+ */
+export interface MethodRequest {
+    readonly id: string;
+    readonly method: string;
+    readonly params: Readonly<Record<string, unknown>>;
+    readonly timeoutMs: number;
+    /** When it arrived, ms since the epoch. */
+    readonly timestamp: number;
 }
 
 export interface ReportedValue {
@@ -47,10 +65,18 @@ export interface WrittenValue {
     readonly error?: string | undefined;
 }
 
+/** How a call ended: `error` set means that it failed. */
+export interface CalledMethod {
+    readonly result?: unknown;
+    readonly error?: string | undefined;
+}
+
 /** Content of `upload` on a device's resource, mappers → DeviceTwin. Everything optional. */
 export interface MapperReport {
     readonly reported?: Readonly<Record<string, ReportedValue>>;
     readonly written?: Readonly<Record<string, WrittenValue>>;
+    /** By the calls' ids. */
+    readonly called?: Readonly<Record<string, CalledMethod>>;
     /** online, offline, ok, unknown or unhealthy. */
     readonly state?: string;
 }
@@ -65,6 +91,17 @@ export function deviceResource(id: string): string {
 export function deviceIdOf(resource: string): string | undefined {
     const [namespace, type, name, ...rest] = resource.split("/");
     return namespace && type === "device" && name && rest.length === 0 ? `${namespace}/${name}` : undefined;
+}
+
+const METHOD = "/method";
+
+export function callResource(id: string): string {
+    return deviceResource(id) + METHOD;
+}
+
+/** The device id of a resource that `call` comes on. */
+export function deviceIdOfCall(resource: string): string | undefined {
+    return resource.endsWith(METHOD) ? deviceIdOf(resource.slice(0, -METHOD.length)) : undefined;
 }
 
 /** What a mapper tells of one device, as an envelope for DeviceTwin's input. */
@@ -112,11 +149,12 @@ function query(resource: string, content: unknown = null): Envelope {
  */
 export function parseMapperReport(content: unknown): MapperReport {
     if (!isRecord(content)) throw refuse("content", "is not an object");
-    const { reported, written, state } = content;
+    const { reported, written, called, state } = content;
     if (state !== undefined && typeof state !== "string") throw refuse("state", "is not text");
     return {
         ...(reported === undefined ? {} : { reported: mapValues(reported, "reported", reportedValue) }),
         ...(written === undefined ? {} : { written: mapValues(written, "written", writtenValue) }),
+        ...(called === undefined ? {} : { called: mapValues(called, "called", calledMethod) }),
         ...(state === undefined ? {} : { state }),
     };
 }
@@ -152,6 +190,13 @@ function writtenValue(given: unknown, _at: string): WrittenValue {
         ...(id === undefined ? {} : { id }),
         ...(error === undefined ? {} : { error }),
     };
+}
+
+function calledMethod(given: unknown, _at: string): CalledMethod {
+    if (!isRecord(given) || !("result" in given || "error" in given)) return { result: given };
+    const { result, error } = given;
+    if (error === undefined || error === null) return { result };
+    return { error: text(error) ?? text(field(error, "message")) ?? JSON.stringify(error) };
 }
 
 function refuse(where: string, reason: string): RedgeError {

@@ -100,6 +100,30 @@ describeWith([realKube, kubectl], "DeviceController behind a real Kubernetes API
         await admin.run("wait", "device/t1", "--for=condition=DesiredApplied", "--timeout=10s");
     });
 
+    test("a method called with kubectl annotate goes down with its device; kubectl waits for the result", async () => {
+        sent.length = 0;
+        const call = '{"method":"reset","params":{"hard":true},"timeoutSeconds":60}';
+        await admin.run("annotate", "device", "t1", `call.redge.io/42=${call}`);
+        const annotations = expect.objectContaining({ "call.redge.io/42": call });
+        const metadata = expect.objectContaining({ annotations });
+        await eventually(() =>
+            expect(sent.map(({ content }) => content)).toContainEqual(expect.objectContaining({ metadata })),
+        );
+        await admin.run("wait", "device/t1", "--for=jsonpath={.status.methodCalls[0].state}=Pending", "--timeout=10s");
+        const calls = [{ id: "42", state: "Succeeded", result: { cycles: 3 }, finishedMs: Date.now() }];
+        await confirmed(await receive("update", "device/default/t1/state/update", { device: { name: "t1" }, calls }));
+        await admin.run(
+            "wait",
+            "device/t1",
+            "--for=jsonpath={.status.methodCalls[0].state}=Succeeded",
+            "--timeout=10s",
+        );
+        const result = await admin.run("get", "device", "t1", "-o", "jsonpath={.status.methodCalls[0].result.cycles}");
+        expect(result).toBe("3");
+        await eventually(async () => expect(await admin.run("get", "events")).toContain("MethodSucceeded"));
+        expect(await admin.run("get", "device", "t1", "-o", "jsonpath={.metadata.annotations}")).not.toContain("call.");
+    });
+
     test("a set point kubectl patches is told the node, refused by the model when it is out of range, and withdrawn with the device", async () => {
         const patch = JSON.stringify([{ op: "replace", path: "/spec/properties/1/desired/value", value: "99" }]);
         sent.length = 0;

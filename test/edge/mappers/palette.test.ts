@@ -67,6 +67,65 @@ describe("device in", () => {
     });
 });
 
+describe("device in and device out with methods", () => {
+    const calling = (value: string) => {
+        const device = thermo(undefined);
+        const methods = [
+            { name: "reset", propertyNames: [] },
+            { name: "adjust", propertyNames: ["target"] },
+        ];
+        return {
+            ...device,
+            metadata: { ...device.metadata, annotations: { "call.redge.io/c1": value } },
+            spec: { ...device.spec, methods },
+        };
+    };
+    const callOf = (harness: Awaited<ReturnType<typeof startTwin>>) => harness.twin.records.get(ID)?.calls?.["c1"];
+
+    test("a call comes whole by its output, once however often it is told, and its result is the flow's payload", async () => {
+        const node = new DeviceIn({ device: ID, methods: true });
+        const seen: PlainMessage[] = [];
+        node.on("method", (message) => seen.push(message));
+        node.on("value", (message) => seen.push(message));
+        const { harness } = await wired(node);
+        await harness.cloud("update", "default/device/thermo-1", calling('{"method":"adjust","params":{"target":25}}'));
+        await node.start();
+        await harness.clock.advance(0);
+        expect(seen).toEqual([
+            { payload: { target: 25 }, topic: `${ID}/adjust`, device: ID, method: "adjust", call: "c1" },
+        ]);
+        const out = new DeviceOut({});
+        out.on("output", (_output, envelope) => void harness.twin.receive(envelope));
+        out.receiveMessage({ ...seen[0], payload: { reached: 24.5 } });
+        await harness.clock.advance(0);
+        expect(callOf(harness)).toMatchObject({ state: "Succeeded", result: { reached: 24.5 } });
+    });
+
+    test("a flow that fails ends the call with its error", async () => {
+        const out = new DeviceOut({ device: ID });
+        const { harness, settle } = await wired(out);
+        await harness.cloud("update", "default/device/thermo-1", calling("reset"));
+        out.receiveMessage({ call: "c1", error: new Error("no power") });
+        await settle();
+        expect(callOf(harness)).toMatchObject({ state: "Failed", reason: "no power" });
+    });
+
+    test("without the option a call's properties come as values, and confirming them ends it", async () => {
+        const node = new DeviceIn({ device: ID });
+        const seen: PlainMessage[] = [];
+        node.on("method", (message) => seen.push(message));
+        node.on("value", (message) => seen.push(message));
+        const { harness } = await wired(node);
+        await harness.cloud("update", "default/device/thermo-1", calling('{"method":"adjust","params":{"target":25}}'));
+        expect(seen).toMatchObject([{ payload: 25, property: "target", method: "adjust" }]);
+        const out = new DeviceOut({});
+        out.on("output", (_output, envelope) => void harness.twin.receive(envelope));
+        out.receiveMessage(seen[0] ?? {});
+        await harness.clock.advance(0);
+        expect(callOf(harness)).toMatchObject({ state: "Succeeded", result: { target: 25 } });
+    });
+});
+
 describe("device out", () => {
     test("one value, several values, a state", async () => {
         const node = new DeviceOut({ device: "thermo-1", property: "temperature" });

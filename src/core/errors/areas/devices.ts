@@ -22,6 +22,11 @@ export const deviceErrors = {
         cause: "The node's first output or its input is not wired to a kubeedge-devicetwin node, or that node does not run.",
         remedy: "Wire the first output to DeviceTwin's input, and DeviceTwin's third output to this node.",
     },
+    REDGE_DEVICE_CALL: {
+        message: "The call {id} of a method of {device} is refused: {reason}",
+        cause: "The annotation call.redge.io/<id> names no method of the Device, or parameters that the method does not take.",
+        remedy: "Look at spec.methods of the Device, and call again with another id.",
+    },
     REDGE_DEVICE_MESSAGE: {
         message: "A message to {component} is refused: {field} {reason}",
         cause: "The message on the wire has another shape than docs/devices.md describes.",

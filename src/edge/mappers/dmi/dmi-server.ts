@@ -20,6 +20,7 @@ import {
     queryDevices,
     WRITE,
 } from "../wire.ts";
+import { CalledValues } from "./called-values.ts";
 import type { DmiConfig } from "./config.ts";
 import { type DmiMessage, toDmiDevice, toDmiModel } from "./convert.ts";
 import { type DmiGrpc, loadGrpc } from "./grpc.ts";
@@ -27,6 +28,8 @@ import { MapperLink } from "./mapper-link.ts";
 import { parseRegistration, type Registration, reportOfStates, reportOfStatus } from "./requests.ts";
 
 export interface ServedDevice {
+    /** As DeviceTwin has it, and as the mapper is told: methods' values are desired ones there. */
+    readonly given: DeviceInstance;
     readonly instance: DeviceInstance;
     readonly device: unknown;
     readonly modelId: string | undefined;
@@ -57,6 +60,7 @@ export class DmiServer extends WireComponent<"devicetwin"> {
     readonly #store: DocumentStore;
     readonly #devices = new Map<string, ServedDevice>();
     readonly #writes = new Map<string, DesiredWrite>();
+    readonly #called = new CalledValues();
     /** By protocol, as in KubeEdge: the mapper that registered last has it. */
     readonly #mappers = new Map<string, MapperLink>();
     readonly #registrations = new Map<string, Registration>();
@@ -105,17 +109,27 @@ export class DmiServer extends WireComponent<"devicetwin"> {
         if (id === undefined) return;
         const before = this.#devices.get(id)?.instance.protocol.protocolName;
         if (route.operation === WRITE) {
-            const write = content as DesiredWrite;
-            if (this.#devices.has(id)) this.#writes.set(`${id}/${write.property}`, write);
+            this.#write(id, content as DesiredWrite);
         } else if (route.operation === Operation.delete) {
             this.#devices.delete(id);
+            this.#called.forget(id);
         } else if (isRecord(content) && isRecord(content["instance"])) {
             const { instance, device, model } = content as unknown as DeviceConfiguration;
             const modelId = instance.model === undefined ? undefined : `${instance.namespace}/${instance.model}`;
-            this.#devices.set(id, { instance, device, modelId, model });
+            const given = instance;
+            this.#devices.set(id, { given, instance: this.#called.over(given), device, modelId, model });
         }
         const now = this.#devices.get(id)?.instance.protocol.protocolName;
         for (const protocol of new Set([before, now])) if (protocol !== undefined) this.#mappers.get(protocol)?.sync();
+    }
+
+    #write(id: string, write: DesiredWrite): void {
+        const served = this.#devices.get(id);
+        if (served === undefined) return;
+        this.#writes.set(`${id}/${write.property}`, write);
+        if (write.call === undefined) return;
+        this.#called.put(served.given, write);
+        this.#devices.set(id, { ...served, instance: this.#called.over(served.given) });
     }
 
     async #listen({ grpc, managerService }: DmiGrpc): Promise<void> {

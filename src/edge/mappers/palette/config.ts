@@ -13,6 +13,16 @@ export const deviceNodeConfig: ConfigSchema = {
     properties: { device: { type: "string" }, property: { type: "string" } },
 };
 
+export interface DeviceInConfig extends DeviceNodeConfig {
+    /** Calls of methods leave by an output of their own, whole; else each property that they write comes as a value. */
+    readonly methods?: boolean;
+}
+
+export const deviceInConfig: ConfigSchema = {
+    type: "object",
+    properties: { ...deviceNodeConfig.properties, methods: { type: "boolean", default: false } },
+};
+
 /** How long device-get waits for DeviceTwin. */
 export interface DeviceGetConfig extends DeviceNodeConfig {
     readonly timeoutMs: number;

@@ -10,7 +10,8 @@ import { deviceOf, type PlainMessage, propertyOf } from "./messages.ts";
 /**
  * Values and states from a flow to DeviceTwin. `msg.payload` is the value of the node's (or the message's) property, or an
  * object of properties when none is named; `msg.timestamp` when it was read (ms), `msg.state` the device's state. A
- * message that comes from device-in (`msg.write`) confirms that desired value, or refuses it when it carries `msg.error`.
+ * message that comes from device-in (`msg.write`) confirms that desired value, or refuses it when it carries `msg.error`;
+ * one with `msg.call` ends that call of a method with `msg.payload` as its result, or fails it.
  */
 export class DeviceOut extends WireComponent<"devicetwin"> {
     readonly outputs = ["devicetwin"] as const;
@@ -43,9 +44,13 @@ export class DeviceOut extends WireComponent<"devicetwin"> {
     #report(message: PlainMessage, property: string | undefined): MapperReport {
         const state = text(message["state"]);
         const said = state === undefined ? {} : { state };
-        const { payload, timestamp, write, error } = message;
+        const { payload, timestamp, write, call, error } = message;
+        if (typeof call === "string") {
+            const ended = error === undefined ? { result: payload ?? null } : { error: errorOf(error) };
+            return { ...said, called: { [call]: ended } };
+        }
         if (typeof write === "string" && property !== undefined) {
-            const reason = error === undefined ? undefined : (text(field(error, "message")) ?? String(error));
+            const reason = error === undefined ? undefined : errorOf(error);
             const written = { id: write, value: payload, ...(reason === undefined ? {} : { error: reason }) };
             const taken = reason === undefined ? { reported: { [property]: { value: payload } } } : {};
             return { ...said, ...taken, written: { [property]: written } };
@@ -62,4 +67,8 @@ export class DeviceOut extends WireComponent<"devicetwin"> {
             reported: Object.fromEntries(Object.entries(payload).map(([key, value]) => [key, { value, ...at }])),
         };
     }
+}
+
+function errorOf(error: unknown): string {
+    return text(field(error, "message")) ?? String(error);
 }

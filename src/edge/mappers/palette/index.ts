@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-export { type DeviceGetConfig, type DeviceNodeConfig, deviceGetConfig, deviceNodeConfig } from "./config.ts";
+export {
+    type DeviceGetConfig,
+    type DeviceInConfig,
+    type DeviceNodeConfig,
+    deviceGetConfig,
+    deviceInConfig,
+    deviceNodeConfig,
+} from "./config.ts";
 export { DeviceGet, type DeviceGetEvents } from "./device-get.ts";
 export { DeviceIn, type DeviceInEvents } from "./device-in.ts";
 export { DeviceOut } from "./device-out.ts";

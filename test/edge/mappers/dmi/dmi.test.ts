@@ -180,6 +180,40 @@ describe("DMI with a stock mapper", () => {
         await eventually(() => expect(twin(harness, "temperature")).toMatchObject({ actual: { value: "22" } }));
     });
 
+    test("a method's values are told as desired ones, end with the mapper's word, and give way to the Device's own", async () => {
+        const harness = await twinWith();
+        await startDmi(harness);
+        const stock = await mapper();
+        await stock.register();
+        const called = {
+            ...device(undefined),
+            metadata: {
+                ...device(undefined).metadata,
+                annotations: { "call.redge.io/1": '{"method":"adjust","params":{"target":42}}' },
+            },
+            spec: { ...device(undefined).spec, methods: [{ name: "adjust", propertyNames: ["target"] }] },
+        };
+        await harness.cloud("update", "default/device/thermo-1", called);
+        const desired = () => {
+            const [, last] = stock.calls.findLast(([name]) => name === "UpdateDevice") ?? [];
+            return (last as { device: { spec: { properties: { desired: unknown }[] } } } | undefined)?.device.spec
+                .properties[1]?.desired;
+        };
+        await eventually(() => expect(desired()).toMatchObject({ value: "42" }));
+        await stock.report("target", "42", "42");
+        await eventually(() =>
+            expect(harness.twin.records.get(ID)?.calls?.["1"]).toMatchObject({
+                state: "Succeeded",
+                result: { target: 42 },
+            }),
+        );
+        await harness.cloud("update", "default/device/thermo-1", {
+            ...called,
+            spec: { ...called.spec, ...device("7").spec },
+        });
+        await eventually(() => expect(desired()).toMatchObject({ value: "7" }));
+    });
+
     test("500 reports in a row, five times what stock KubeEdge takes, are all taken", async () => {
         const harness = await twinWith();
         await startDmi(harness);
