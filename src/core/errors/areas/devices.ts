@@ -72,4 +72,19 @@ export const deviceErrors = {
         cause: "spec.protocol.configData (or the model's defaults) does not say where the device is.",
         remedy: "Give ip, port and slaveID for TCP, or serialName, baudRate and slaveID for RTU.",
     },
+    REDGE_OPCUA_LIBRARY: {
+        message: "OPC UA needs the package node-opcua-client",
+        cause: "It is large and not part of Redge: whoever uses OPC UA installs it.",
+        remedy: "Run npm install node-opcua-client in the user directory, or remove the OPC UA mapper node.",
+    },
+    REDGE_OPCUA_CONNECT: {
+        message: "The OPC UA server {url} cannot be used: {reason}",
+        cause: "It is not there, offers no such security, or does not trust this end, its user, or the other way round.",
+        remedy: "Check url, securityMode, securityPolicy and userName of the Device; move a rejected certificate to trusted/certs, at both ends.",
+    },
+    REDGE_OPCUA_FILE: {
+        message: "The OPC UA mapper cannot use {path}: {reason}",
+        cause: "A certificate, key or password that a Device names is missing or unreadable, or the mapper's folder cannot be written.",
+        remedy: "Check the path and the rights of the file; paths are those of the gateway.",
+    },
 } as const;
