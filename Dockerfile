@@ -31,7 +31,7 @@ ENTRYPOINT ["node", "/usr/src/redge/node_modules/@redge/node-red-kubeedge/dist/c
 
 FROM base AS cloud
 ENV REDGE_CLOUD_HOST=0.0.0.0
-EXPOSE 1880 6443 10000 10002 10003 10004
+EXPOSE 1880 6443 10000 10001/udp 10002 10003 10004
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["node", "/usr/src/redge/node_modules/@redge/node-red-kubeedge/dist/cli/health.js", "cloud"]
 CMD ["cloud"]
 

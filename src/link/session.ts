@@ -53,6 +53,7 @@ export const DEFAULT_PROJECT = "e632aba927ea4ac2b575ec1603d56f10";
 export const CloseCode = {
     normal: 1000,
     goingAway: 1001,
+    protocolError: 1002,
     invalidMessage: 1007,
     tooBig: 1009,
     serviceRestart: 1012,

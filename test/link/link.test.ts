@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { CloudHub } from "../../src/cloud/cloudhub/index.ts";
 import type { Component } from "../../src/core/component.ts";
-import type { EdgeHub } from "../../src/edge/edgehub/index.ts";
+import type { EdgeHub, EdgeHubConfig } from "../../src/edge/edgehub/index.ts";
 import { type Envelope, newEnvelope, responseTo } from "../../src/envelope/envelope.ts";
 import { Kinds } from "../../src/kube/types.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
@@ -12,6 +12,7 @@ import { MemoryCluster } from "../support/link/memory-cluster.ts";
 import { TestPki } from "../support/link/test-pki.ts";
 
 const pki = new TestPki();
+let transport: "websocket" | "quic" = "websocket";
 const started: Component[] = [];
 
 afterEach(async () => {
@@ -51,15 +52,21 @@ function acknowledge(edge: EdgeHub): void {
     });
 }
 
+/** How an edge of this run reaches a CloudHub. */
+const via = ({ ports }: CloudHub): Partial<EdgeHubConfig> => ({
+    transport,
+    ...(ports.quic ? { quicPort: ports.quic } : {}),
+});
+
 async function joined(cluster = new MemoryCluster(), store = new MemoryStore()) {
-    const cloud = await up(makeCloudHub(pki, cluster));
+    const cloud = await up(makeCloudHub(pki, cluster, { quic: transport === "quic" ? "on" : "off", quicPort: 0 }));
     const fromCloud = new Tap(cloud);
-    const edge = makeEdgeHub(pki.edgeIdentity("edge-1"), cloud.ports.websocket, {}, store);
+    const edge = makeEdgeHub(pki.edgeIdentity("edge-1"), cloud.ports.websocket, via(cloud), store);
     const fromEdge = new Tap(edge);
     acknowledge(edge);
     await up(edge);
     await fromCloud.output("nodes", "connect", "node/edge-1");
-    await fromEdge.output("link", "connect", "link");
+    expect((await fromEdge.output("link", "connect", "link")).content).toMatchObject({ transport });
     return { cloud, edge, fromCloud, fromEdge, cluster, store };
 }
 
@@ -74,7 +81,11 @@ async function recorded(cluster: MemoryCluster, count: number): Promise<readonly
     return versions();
 }
 
-describe("a Redge edge on a Redge cloud", () => {
+describe.each(["websocket", "quic"] as const)("a Redge edge on a Redge cloud over %s", (over) => {
+    beforeAll(() => {
+        transport = over;
+    });
+
     test("joins, takes pushes in order and has its acknowledgements recorded", async () => {
         const { cloud, fromEdge, cluster } = await joined();
         for (let n = 1; n <= 20; n += 1) await cloud.receive(configMap(`c${n}`, String(100 + n)));
@@ -96,7 +107,7 @@ describe("a Redge edge on a Redge cloud", () => {
         await fromCloud.output("nodes", "disconnect", "node/edge-1");
         fromCloud.clear();
 
-        const again = makeEdgeHub(pki.edgeIdentity("edge-1"), cloud.ports.websocket, {}, store);
+        const again = makeEdgeHub(pki.edgeIdentity("edge-1"), cloud.ports.websocket, via(cloud), store);
         const fromAgain = new Tap(again);
         acknowledge(again);
         await up(again);
@@ -128,7 +139,7 @@ describe("a Redge edge on a Redge cloud", () => {
         await edge.stop();
         await fromCloud.output("nodes", "disconnect");
         fromCloud.clear();
-        const wiped = makeEdgeHub(pki.edgeIdentity("edge-1"), cloud.ports.websocket);
+        const wiped = makeEdgeHub(pki.edgeIdentity("edge-1"), cloud.ports.websocket, via(cloud));
         const fromWiped = new Tap(wiped);
         await up(wiped);
         await fromCloud.output("nodes", "connect");
@@ -155,10 +166,10 @@ describe("a Redge edge on a Redge cloud", () => {
         const cluster = new MemoryCluster();
         const store = new MemoryStore();
         const { cloud, edge, fromCloud } = await joined(cluster, store);
-        const port = cloud.ports.websocket;
+        const { websocket: websocketPort, quic: quicPort = 0 } = cloud.ports;
         await cloud.stop();
         for (let n = 1; n <= 5; n += 1) await edge.receive(event(n));
-        const next = makeCloudHub(pki, cluster, { websocketPort: port });
+        const next = makeCloudHub(pki, cluster, { websocketPort, quic: transport === "quic" ? "on" : "off", quicPort });
         const fromNext = new Tap(next);
         next.on("output", (output, envelope) => {
             if (output === "resources") void next.receive(responseTo(envelope, "OK"));

@@ -16,6 +16,8 @@ RED.nodes.registerType("kubeedge-cloudhub", {
         websocketPort: { value: "", validate: port },
         httpsPort: { value: "", validate: port },
         singlePort: { value: false },
+        quic: { value: "", validate: oneOf("off", "on") },
+        quicPort: { value: "", validate: port },
         nodeLimit: { value: "", validate: integer(1, 1000000) },
         keepaliveIntervalMs: { value: "", validate: integer(1000, 86400000) },
         authorization: { value: "", validate: oneOf("node", "kubeedge") },

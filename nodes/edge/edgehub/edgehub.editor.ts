@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { integer, url } from "../../shell/editor/fields.ts";
+import { integer, oneOf, url } from "../../shell/editor/fields.ts";
 
 RED.nodes.registerType("kubeedge-edgehub", {
     category: "KubeEdge edge",
@@ -13,6 +13,8 @@ RED.nodes.registerType("kubeedge-edgehub", {
         identity: { value: "", type: "kubeedge-identity", required: true },
         store: { value: "", type: "kubeedge-store", required: true },
         url: { value: "", validate: url("wss") },
+        transport: { value: "", validate: oneOf("websocket", "quic") },
+        quicPort: { value: "", validate: integer(1, 65535) },
         proxy: { value: "", validate: url("http") },
         requestTimeoutMs: { value: "", validate: integer(100, 86400000) },
         outboxMaxBytes: { value: "", validate: integer(4096, 1099511627776) },

@@ -17,6 +17,7 @@ import { deliveryOf, type PushedObject } from "./delivery.ts";
 import { HandedOver } from "./handed-over.ts";
 import { Listener } from "./listener.ts";
 import { CloudHubMetrics } from "./metrics.ts";
+import { QuicListener } from "./quic-listener.ts";
 import { NodeSession } from "./session.ts";
 import { StatusLine } from "./status-line.ts";
 import { SyncLedger, type SyncRecord } from "./sync-ledger.ts";
@@ -45,6 +46,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
     readonly #config: CloudHubConfig;
     readonly #ports: CloudHubPorts;
     readonly #listener: Listener;
+    readonly #quic: QuicListener | undefined;
     readonly #ledger: SyncLedger;
     readonly #metrics: CloudHubMetrics;
     readonly #status: StatusLine;
@@ -70,11 +72,13 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
             },
         });
         this.#listener = new Listener(config, ports.identity, bootstrap, ports.log, admission, DEFAULT_WINDOW);
+        if (config.quic === "on")
+            this.#quic = new QuicListener(config, ports.identity, admission, ports.log, DEFAULT_WINDOW);
     }
 
     /** Ports in use, once started. */
-    get ports(): { readonly websocket: number; readonly https: number } {
-        return this.#listener.ports;
+    get ports(): { readonly websocket: number; readonly https: number; readonly quic: number | undefined } {
+        return { ...this.#listener.ports, quic: this.#quic?.port };
     }
 
     /** Names of the nodes that are connected here. */
@@ -87,6 +91,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         this.report({ level: "connecting", text: "starting" });
         this.#running = true;
         await this.#listener.start();
+        await this.#startQuic();
         this.#ledger.start(() => {
             for (const session of this.#sessions.values()) this.#announce(session);
         });
@@ -100,7 +105,17 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         this.#status.stop();
         for (const session of this.#sessions.values()) session.close(CloseCode.serviceRestart, "CloudHub stops");
         this.#sessions.clear();
-        await Promise.all([this.#listener.stop(), this.#ledger.stop({ withinMs: 1_500 })]);
+        await Promise.all([this.#listener.stop(), this.#quic?.stop(), this.#ledger.stop({ withinMs: 1_500 })]);
+    }
+
+    /** WebSocket works without it: that QUIC does not is told, and nothing else. */
+    async #startQuic(): Promise<void> {
+        try {
+            await this.#quic?.start();
+        } catch (thrown) {
+            this.#ports.log.error("QUIC is switched on but does not work", { reason: errorText(thrown) });
+            this.#status.lack(errorText(thrown));
+        }
     }
 
     async receive(envelope: Envelope): Promise<void> {
@@ -202,7 +217,8 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         this.#sessions.set(node, session);
         const remembered = this.#handedOver.get(node);
         if (remembered !== undefined) remembered.leftMs = undefined;
-        this.#ports.log.info("an edge node joined", { node, remoteAddress, redge: redge !== undefined });
+        const { transport } = connection;
+        this.#ports.log.info("an edge node joined", { node, remoteAddress, transport, redge: redge !== undefined });
         this.#metrics.joined.add();
         if (this.#ledger.ready) this.#announce(session);
     }

@@ -9,6 +9,10 @@ export interface CloudHubConfig {
     readonly httpsPort: number;
     /** Certificates and messages on `websocketPort` alone; no `httpsPort`. */
     readonly singlePort: boolean;
+    /** Also messages over QUIC, for Redge edges; needs the optional package @matrixai/quic. */
+    readonly quic: "off" | "on";
+    /** UDP. */
+    readonly quicPort: number;
     readonly nodeLimit: number;
     /** A node that sends no keepalive for so long is taken off. */
     readonly keepaliveIntervalMs: number;
@@ -29,6 +33,8 @@ export const cloudHubConfig = {
         websocketPort: { type: "integer", minimum: 0, maximum: 65535, default: 10000 },
         httpsPort: { type: "integer", minimum: 0, maximum: 65535, default: 10002 },
         singlePort: { type: "boolean", default: false },
+        quic: { type: "string", enum: ["off", "on"], default: "off" },
+        quicPort: { type: "integer", minimum: 0, maximum: 65535, default: 10001 },
         nodeLimit: { type: "integer", minimum: 1, default: 10000 },
         keepaliveIntervalMs: { type: "integer", minimum: 1000, default: 30000 },
         resendIntervalMs: { type: "integer", minimum: 100, default: 5000 },

@@ -17,6 +17,7 @@ export class StatusLine {
     readonly #report: (state: ComponentState) => void;
     readonly #sinceMs: number;
     #told = "";
+    #lack: string | undefined;
     #dropped = 0;
     #throttledMs = Number.NEGATIVE_INFINITY;
     #stopped = false;
@@ -32,15 +33,25 @@ export class StatusLine {
         else this.#throttledMs = this.#clock.monotonicMs();
     }
 
-    /** `edges`: "{online}/{known} edges since {since}, {queued} queued, {dropped} dropped"; `flooded` when one is held back. */
+    /** Something that was asked for does not work: the status stays yellow and says so. */
+    lack(reason: string): void {
+        this.#lack = reason;
+    }
+
+    /**
+     * `edges`: "{online}/{known} edges since {since}, {queued} queued, {dropped} dropped"; `flooded` when one is held
+     * back; `lacking` with the {reason}.
+     */
     tell({ online, known, queued }: Figures): void {
         const flooded = this.#clock.monotonicMs() - this.#throttledMs < UNUSUAL_MS;
         const since = new Date(this.#sinceMs).toISOString();
-        const params = { online, known, queued, dropped: this.#dropped, since };
+        const lacking = this.#lack === undefined ? {} : { reason: this.#lack };
+        const params = { online, known, queued, dropped: this.#dropped, since, ...lacking };
         const told = `${flooded} ${JSON.stringify(params)}`;
         if (told === this.#told || this.#stopped) return;
         this.#told = told;
-        this.#report({ level: flooded ? "busy" : "ready", text: flooded ? "flooded" : "edges", params });
+        const text = flooded ? "flooded" : this.#lack === undefined ? "edges" : "lacking";
+        this.#report({ level: text === "edges" ? "ready" : "busy", text, params });
     }
 
     stop(): void {

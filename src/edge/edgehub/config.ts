@@ -5,6 +5,14 @@ import { DEFAULT_PROJECT } from "../../link/session.ts";
 export interface EdgeHubConfig {
     /** `wss://host:port`, several separated by commas: tried in turn. */
     readonly url: string;
+    /** quic: tried first, with WebSocket while it does not get through. */
+    readonly transport: "websocket" | "quic";
+    /** UDP port of the cloud, at the hosts that `url` names. */
+    readonly quicPort: number;
+    /** How long QUIC may take to connect before WebSocket is used. */
+    readonly quicTimeoutMs: number;
+    /** Longest time on WebSocket before QUIC is tried again. */
+    readonly quicRetryMs: number;
     readonly projectId: string;
     readonly heartbeatMs: number;
     readonly handshakeTimeoutMs: number;
@@ -25,6 +33,10 @@ export const edgeHubConfig = {
     type: "object",
     properties: {
         url: { type: "string", pattern: "^wss://[^\\s]+$", default: "wss://127.0.0.1:10000" },
+        transport: { type: "string", enum: ["websocket", "quic"], default: "websocket" },
+        quicPort: { type: "integer", minimum: 1, maximum: 65535, default: 10001 },
+        quicTimeoutMs: { type: "integer", minimum: 100, default: 5000 },
+        quicRetryMs: { type: "integer", minimum: 100, default: 600000 },
         projectId: { type: "string", pattern: "^[\\w.-]+$", default: DEFAULT_PROJECT },
         heartbeatMs: { type: "integer", minimum: 1000, maximum: 29000, default: 15000 },
         handshakeTimeoutMs: { type: "integer", minimum: 1000, default: 30000 },

@@ -4,7 +4,7 @@ import type { Ports } from "../../core/component.ts";
 import { errorText } from "../../core/errors/redge-error.ts";
 import { Backoff } from "../../link/backoff.ts";
 import type { EdgeIdentity } from "../../link/identity/ports.ts";
-import type { RedgeSession } from "../../link/session.ts";
+import { CloseCode, type RedgeSession } from "../../link/session.ts";
 import type { Closed, LinkConnection } from "../../link/transport/connection.ts";
 import type { EdgeHubConfig } from "./config.ts";
 import { Dialler } from "./dialler.ts";
@@ -13,6 +13,8 @@ export interface Link {
     readonly url: string;
     readonly connection: LinkConnection;
     readonly redge: RedgeSession | undefined;
+    /** Why this is not the transport that was asked for. */
+    readonly fallback?: string | undefined;
 }
 
 export interface ConnectorHooks {
@@ -33,13 +35,15 @@ export class Connector {
     readonly #ports: Ports;
     readonly #hooks: ConnectorHooks;
     readonly #stopping = new AbortController();
+    /** A better connection than the one that is up, ready to take its place. */
+    #next: Link | undefined;
     #done: Promise<void> | undefined;
 
     constructor(config: EdgeHubConfig, identity: EdgeIdentity, ports: Ports, hooks: ConnectorHooks) {
         this.#config = config;
         this.#ports = ports;
         this.#hooks = hooks;
-        this.#dialler = new Dialler(config, identity, () => hooks.storeId());
+        this.#dialler = new Dialler(config, identity, ports, () => hooks.storeId());
     }
 
     start(): void {
@@ -63,18 +67,43 @@ export class Connector {
             const beganMs = clock.monotonicMs();
             try {
                 const url = urls[attempt % urls.length] ?? "";
-                const link = { url, ...(await this.#dialler.dial(url, signal)) };
-                const { code, reason: why } = await this.#hooks.up(link);
+                const link = this.#next ?? { url, ...(await this.#dialler.dial(url, signal)) };
+                this.#next = undefined;
+                const { code, reason: why } = await this.#hold(link, signal);
+                if (this.#next !== undefined) continue;
                 reason = why === "" ? `closed (${code})` : `${why} (${code})`;
                 if (clock.monotonicMs() - beganMs > STEADY_MS) backoff.reset();
             } catch (thrown) {
                 reason = thrown;
             }
-            if (signal.aborted) return;
+            if (signal.aborted) break;
             const retryMs = backoff.next();
             this.#ports.log.debug("no link to the cloud", { reason: errorText(reason), retryMs });
             this.#hooks.down(reason, retryMs);
             await sleep(clock, retryMs, signal);
+        }
+        this.#next?.connection.destroy();
+    }
+
+    /** Keeps the link up until it ends; over WebSocket looks for QUIC meanwhile, where that is wanted. */
+    async #hold(link: Link, stopping: AbortSignal): Promise<Closed> {
+        const ended = new AbortController();
+        const signal = AbortSignal.any([stopping, ended.signal]);
+        if (link.connection.transport === "websocket") {
+            void this.#dialler.seekQuic(link.url, signal).then((found) => {
+                if (found === undefined) return;
+                if (signal.aborted) {
+                    found.connection.destroy();
+                    return;
+                }
+                this.#next = { url: link.url, ...found };
+                link.connection.close(CloseCode.normal, "QUIC takes over");
+            });
+        }
+        try {
+            return await this.#hooks.up(link);
+        } finally {
+            ended.abort();
         }
     }
 }

@@ -150,9 +150,10 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
         this.#sinceMs = clock.nowMs();
         this.#aliveMs = clock.monotonicMs();
         this.#metrics.connects.add();
-        log.info("connected to the cloud", { url: link.url, peer });
+        const { transport } = link.connection;
+        log.info("connected to the cloud", { url: link.url, peer, transport });
         this.#beat(link);
-        this.#tellLink(Operation.connect, { url: link.url, peer });
+        this.#tellLink(Operation.connect, { url: link.url, peer, transport });
         this.#sendRequests();
         this.#pump.linkUp(link);
         this.#tellState();
@@ -187,7 +188,7 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
             operation: Operation.keepalive,
             resource: "node",
         };
-        link.connection.send(encodeEnvelope(newEnvelope({ route, content: "ping", timestamp: clock.nowMs() })));
+        link.connection.beat(encodeEnvelope(newEnvelope({ route, content: "ping", timestamp: clock.nowMs() })));
         link.connection.ping();
         this.#heartbeat = clock.after(heartbeatMs, () => this.#beat(link));
     }
@@ -273,16 +274,30 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
         this.#status = this.#ports.clock.after(1_000, () => this.#onStatus());
     }
 
-    /** `connected`: "connected since {since}, {queued} queued, {dropped} dropped"; `offline`: with the reason instead. */
+    /**
+     * `connected`: "connected over {transport} since {since}, {queued} queued, {dropped} dropped"; `fallback`: the same
+     * over WebSocket instead of QUIC, with the reason; `offline`: with the reason.
+     */
     #tellState(): void {
-        const connected = this.#link !== undefined;
-        const since = new Date(this.#sinceMs).toISOString();
-        const params = { ...this.#figures(), ...(connected ? { since } : { reason: this.#trouble ?? "" }) };
-        const text = connected ? "connected" : this.#trouble === undefined ? "connecting" : "offline";
+        const link = this.#link;
+        const { text, more } = link === undefined ? this.#offline() : this.#online(link);
+        const params = { ...this.#figures(), ...more };
         const told = `${text} ${JSON.stringify(params)}`;
         if (!this.#running || told === this.#told) return;
         this.#told = told;
-        const waiting = this.#stuck ? "disconnected" : "connecting";
-        this.report({ level: connected ? "ready" : waiting, text, params });
+        const offline = this.#stuck ? "disconnected" : "connecting";
+        this.report({ level: link === undefined ? offline : text === "fallback" ? "busy" : "ready", text, params });
+    }
+
+    #online({ connection, fallback }: Link): { text: string; more: Record<string, string> } {
+        const since = new Date(this.#sinceMs).toISOString();
+        const transport = connection.transport === "quic" ? "QUIC" : "WebSocket";
+        if (fallback === undefined) return { text: "connected", more: { since, transport } };
+        return { text: "fallback", more: { since, transport, reason: fallback } };
+    }
+
+    #offline(): { text: string; more: Record<string, string> } {
+        const reason = this.#trouble;
+        return { text: reason === undefined ? "connecting" : "offline", more: { reason: reason ?? "" } };
     }
 }

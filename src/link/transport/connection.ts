@@ -22,9 +22,11 @@ export interface LinkConnection {
     open(handlers: ConnectionHandlers): void;
     /** Queues one message; `written` tells when the bytes have left this process, or the error that kept them. */
     send(text: string, written?: (error?: Error) => void): void;
+    /** Queues a heartbeat. Where the transport has lanes, it does not wait behind messages. */
+    beat(text: string): void;
     /** Bytes queued in this process. */
     readonly queuedBytes: number;
-    /** Stops and goes on reading; the peer feels it as TCP back-pressure. */
+    /** Stops and goes on reading; the peer feels it as the transport's back-pressure. */
     pause(): void;
     resume(): void;
     /** Asks the peer for a sign of life, answered by `alive`. */

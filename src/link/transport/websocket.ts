@@ -40,6 +40,10 @@ export class WebSocketConnection implements LinkConnection {
         this.#socket.send(text, (error) => written?.(error ?? undefined));
     }
 
+    beat(text: string): void {
+        this.send(text);
+    }
+
     get queuedBytes(): number {
         return this.#socket.bufferedAmount;
     }

@@ -22,6 +22,7 @@ class Wire implements LinkConnection {
         this.queuedBytes = 0;
         for (const written of this.#written.splice(0)) written();
     }
+    beat(): void {}
     pause(): void {}
     resume(): void {}
     ping(): void {}

@@ -34,8 +34,8 @@ export class TestPki {
         return toPem("CERTIFICATE", this.caDer);
     }
 
-    server(): TlsMaterial {
-        return this.#pair("KubeEdge", "serverAuth", {});
+    server(hosts: readonly string[] = ["127.0.0.1", "localhost"]): TlsMaterial {
+        return this.#pair("KubeEdge", "serverAuth", {}, hosts);
     }
 
     node(nodeName: string, validity: Validity = {}): TlsMaterial {
@@ -52,8 +52,8 @@ export class TestPki {
     }
 
     /** Issues to any proof: who may have a certificate is not its subject. */
-    cloudIdentity(): CloudIdentity {
-        const server = this.server();
+    cloudIdentity(hosts?: readonly string[]): CloudIdentity {
+        const server = this.server(hosts);
         return {
             caDer: this.caDer,
             caPem: this.caPem,
@@ -68,13 +68,24 @@ export class TestPki {
         };
     }
 
-    #pair(commonName: string, usage: "serverAuth" | "clientAuth", validity: Validity): TlsMaterial {
+    #pair(
+        commonName: string,
+        usage: "serverAuth" | "clientAuth",
+        validity: Validity,
+        hosts: readonly string[] = [],
+    ): TlsMaterial {
         const { key, spkiDer } = newKey();
-        const certPem = toPem("CERTIFICATE", this.#sign(commonName, usage, spkiDer, validity));
+        const certPem = toPem("CERTIFICATE", this.#sign(commonName, usage, spkiDer, validity, hosts));
         return { certPem, keyPem: keyPem(key), caPem: this.caPem };
     }
 
-    #sign(commonName: string, usage: "serverAuth" | "clientAuth", spkiDer: Buffer, validity: Validity): Buffer {
+    #sign(
+        commonName: string,
+        usage: "serverAuth" | "clientAuth",
+        spkiDer: Buffer,
+        validity: Validity,
+        hosts: readonly string[] = [],
+    ): Buffer {
         return createCertificate({
             subject: [
                 ["O", "system:nodes"],
@@ -86,7 +97,7 @@ export class TestPki {
             extendedKeyUsages: [usage],
             issuerDer: this.caDer,
             signingKey: this.#key,
-            hosts: usage === "serverAuth" ? ["127.0.0.1", "localhost"] : [],
+            hosts,
         });
     }
 }

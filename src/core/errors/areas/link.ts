@@ -27,6 +27,20 @@ export const linkErrors = {
         cause: "The link is down or slow and whatever asks does not wait for its answers.",
         remedy: "Slow down what is wired into EdgeHub; nothing was sent.",
     },
+    REDGE_LINK_QUIC_FAILED: {
+        message: "No QUIC connection to {url}: {reason}",
+        cause: "UDP does not get through to the cloud, or its CloudHub does not listen for QUIC there.",
+        remedy:
+            "Nothing has to be done: the link goes over WebSocket and QUIC is tried again later. For QUIC open the UDP " +
+            "port on the way, and switch QUIC on in the CloudHub node.",
+    },
+    REDGE_LINK_QUIC_LIBRARY: {
+        message: "QUIC is not available on {platform}: {reason}",
+        cause: "The optional package @matrixai/quic was left out at installation, or has no build for this machine.",
+        remedy:
+            "Install @matrixai/quic (where it has no build: @infisical/quic) in the user directory and restart Node-RED, " +
+            "or leave QUIC off; WebSocket works without it.",
+    },
     REDGE_LINK_REFUSED: {
         message: "The cloud at {url} refused this node: {reason}",
         cause: "The certificate is not accepted there, or it belongs to another node.",
