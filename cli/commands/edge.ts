@@ -24,6 +24,7 @@ Options:
   --name NAME      the node's name (default: the host name); also REDGE_NODE_NAME
   --hub URL        CloudHub's message address (default: the host of --join, port ${HUB_PORT})
   --tunnel URL     the tunnel for logs and exec (default: the host of --join, port ${TUNNEL_PORT})
+  --one-port       messages and tunnel go to the port of --join too (redge cloud --one-port)
   -h, --help       this text
 
 Environment: REDGE_HOME, REDGE_MQTT_PORT, REDGE_EDGE_EDITOR_PORT, REDGE_EDITOR (on, off), REDGE_CONTAINER_RUNTIME
@@ -36,9 +37,10 @@ Environment: REDGE_HOME, REDGE_MQTT_PORT, REDGE_EDGE_EDITOR_PORT, REDGE_EDITOR (
             name: { type: "string" },
             hub: { type: "string" },
             tunnel: { type: "string" },
+            "one-port": { type: "boolean" },
             demo: { type: "boolean" },
         });
-        if (options.join !== undefined) useCloud(options.join, options.hub, options.tunnel);
+        if (options.join !== undefined) useCloud(options.join, options);
         if (options.token !== undefined) process.env["REDGE_JOIN_TOKEN"] = options.token;
         if (options.name !== undefined) process.env["REDGE_NODE_NAME"] = options.name;
         recallCloud(join(redgeHome(), "edge"));
@@ -63,10 +65,17 @@ Environment: REDGE_HOME, REDGE_MQTT_PORT, REDGE_EDGE_EDITOR_PORT, REDGE_EDITOR (
     },
 };
 
-function useCloud(address: string, hub: string | undefined, tunnel: string | undefined): void {
+interface CloudOptions {
+    readonly hub?: string | undefined;
+    readonly tunnel?: string | undefined;
+    readonly "one-port"?: boolean | undefined;
+}
+
+function useCloud(address: string, { hub, tunnel, "one-port": onePort = false }: CloudOptions): void {
     const url = parseUrl("join", address, "https:");
-    const at = (port: string): string => `wss://${url.hostname}:${port}`;
-    process.env["REDGE_CLOUD_URL"] = `https://${url.hostname}:${url.port || JOIN_PORT}`;
+    const port = url.port || JOIN_PORT;
+    const at = (usual: string): string => `wss://${url.hostname}:${onePort ? port : usual}`;
+    process.env["REDGE_CLOUD_URL"] = `https://${url.hostname}:${port}`;
     process.env["REDGE_CLOUDHUB_URL"] = hub === undefined ? at(HUB_PORT) : parseUrl("hub", hub, "wss:").origin;
     process.env["REDGE_TUNNEL_URL"] =
         tunnel === undefined ? at(TUNNEL_PORT) : parseUrl("tunnel", tunnel, "wss:").origin;
@@ -80,5 +89,7 @@ function parseUrl(option: string, text: string, protocol: string): { hostname: s
         throw new UsageError(`--${option} wants an address such as ${protocol}//cloud.example, not "${text}"`);
     }
     if (url.protocol !== protocol) throw new UsageError(`--${option} wants an address that begins with ${protocol}//`);
-    return { hostname: url.hostname, port: url.port, origin: `${url.protocol}//${url.host}` };
+    // URL leaves out the port that is the usual one of https, which somebody wrote on purpose.
+    const port = url.port || (/:443(\/|$)/.test(text) ? "443" : "");
+    return { hostname: url.hostname, port, origin: `${url.protocol}//${url.host}` };
 }

@@ -5,7 +5,9 @@ import type { NodeRed, NodeStatus, RedNode } from "./red.ts";
 
 /** The editor's websocket carries every status: one a second is plenty for a person. */
 const MIN_INTERVAL_MS = 1000;
-const MAX_TEXT = 48;
+const MAX_TEXT = 80;
+/** A time as components give it. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
 const LOOKS: Readonly<Record<ComponentState["level"], Pick<NodeStatus, "fill" | "shape">>> = {
     ready: { fill: "green", shape: "dot" },
@@ -70,12 +72,29 @@ export class StatusLine {
     }
 
     /** A text without places goes out as its key, which the editor translates and flows can switch on. */
-    #text({ text, params }: ComponentState): string {
+    #text({ text, params: given }: ComponentState): string {
+        const params = given === undefined ? undefined : inLocalTime(given);
         const key = `${this.#node.type}.status.${text}`;
         const translated = this.#red._(key, params);
         if (translated.endsWith(key)) return shorten([words(text), ...Object.values(params ?? {})].join(" "));
         return params === undefined ? key : shorten(translated);
     }
+}
+
+/** Times become what a clock on the wall here shows: `2026-03-01 14:05`. */
+function inLocalTime(params: Readonly<Record<string, string | number>>): Record<string, string | number> {
+    return Object.fromEntries(
+        Object.entries(params).map(([name, value]) => [
+            name,
+            typeof value === "string" && TIME.test(value) ? localTime(new Date(value)) : value,
+        ]),
+    );
+}
+
+function localTime(time: Date): string {
+    const two = (value: number): string => String(value).padStart(2, "0");
+    const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+    return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`;
 }
 
 function words(key: string): string {

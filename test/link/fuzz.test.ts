@@ -12,10 +12,10 @@ import { frame } from "../support/link/raw-websocket.ts";
 import { TestPki } from "../support/link/test-pki.ts";
 
 /**
- * Anything may arrive at a listener. `REDGE_FUZZ_INPUTS=100000` gives the long run; what is counted is inputs over all
- * tests here. An exception that nobody catches fails the run by itself.
+ * Anything may arrive at a listener: `REDGE_FUZZ_INPUTS` at each of them. This is the short form, `npm run fuzz:link` the
+ * long one, of 100,000. An exception that nobody catches fails the run by itself.
  */
-const INPUTS = Number(process.env["REDGE_FUZZ_INPUTS"] ?? 6_000);
+const INPUTS = Number(process.env["REDGE_FUZZ_INPUTS"] ?? 3_000);
 const SEED = Number(process.env["REDGE_FUZZ_SEED"] ?? 4711);
 const MEBIBYTE = 1_048_576;
 
@@ -153,9 +153,9 @@ async function socketTo(port: number): Promise<WebSocket> {
     return socket;
 }
 
-describe("whatever arrives", { timeout: 600_000 }, () => {
+describe("whatever arrives", { timeout: 1_200_000 }, () => {
     test("messages to CloudHub", async () => {
-        const texts = sample(jsonText, 0.4);
+        const texts = sample(jsonText, 0.5);
         await withoutGrowth(async () => {
             let socket = await socketTo(cloud.ports.websocket);
             for (const [at, text] of texts.entries()) {
@@ -205,19 +205,21 @@ describe("whatever arrives", { timeout: 600_000 }, () => {
         });
     });
 
-    test("bytes on the message port, in TLS and without", async () => {
+    test("bytes on both ports, in TLS and without", async () => {
         const inputs = sample(
             fc.record({
                 raw: bytes,
                 masked: fc.boolean(),
                 opcode: fc.integer({ min: 0, max: 15 }),
-                where: fc.integer({ min: 0, max: 3 }),
+                where: fc.integer({ min: 0, max: 5 }),
             }),
             0.02,
         );
         for (const { raw, masked, opcode, where } of inputs) {
             if (where === 0) await throwAt(tcpConnect({ port: cloud.ports.websocket, host: "127.0.0.1" }), raw);
             else if (where === 1) await throwAt(secure(), raw);
+            else if (where === 4) await throwAt(tcpConnect({ port: cloud.ports.https, host: "127.0.0.1" }), raw);
+            else if (where === 5) await throwAt(secure(cloud.ports.https), raw);
             else {
                 const upgrade = `GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MmFUTlMh1SI16n1tSzzFPQ==\r\nnode_id: edge-1\r\n\r\n`;
                 await throwAt(
@@ -250,8 +252,9 @@ describe("whatever arrives", { timeout: 600_000 }, () => {
                 authorization: header.map((text) => `Bearer ${text}`),
                 body: bytes,
             }),
-            0.1,
+            1,
         );
+        const before = process.memoryUsage().heapUsed;
         for (let at = 0; at < requests.length; at += 20) {
             await Promise.all(
                 requests.slice(at, at + 20).map(async ({ method, path, nodename, authorization, body }) => {
@@ -265,12 +268,13 @@ describe("whatever arrives", { timeout: 600_000 }, () => {
                 }),
             );
         }
+        expect((process.memoryUsage().heapUsed - before) / MEBIBYTE).toBeLessThan(150);
         await expectAlive();
     });
 });
 
-function secure(): TLSSocket {
-    return tlsConnect({ host: "127.0.0.1", port: cloud.ports.websocket, cert, key, ca });
+function secure(port = cloud.ports.websocket): TLSSocket {
+    return tlsConnect({ host: "127.0.0.1", port, cert, key, ca });
 }
 
 /** Sends and hangs up, once the other end has had the bytes or has hung up itself. */

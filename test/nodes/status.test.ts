@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { NodeRed, NodeStatus, RedNode } from "../../nodes/shell/red.ts";
 import { StatusLine } from "../../nodes/shell/status.ts";
@@ -56,7 +58,21 @@ test("texts without places go out as keys, unknown ones as words, long ones shor
     status.fail("x".repeat(100), "ring");
     expect(shown[0]?.text).toBe("probe.status.idle");
     expect(shown[1]?.text).toBe("something new 2");
-    expect(shown[2]?.text?.length).toBe(48);
+    expect(shown[2]?.text?.length).toBe(80);
+});
+
+test.each([
+    ["cloud/cloudhub", "edges", { online: 4999, known: 5000, queued: 12345, dropped: 12 }, /^4999\/5000 edges since /],
+    ["edge/edgehub", "connected", { transport: "WebSocket", queued: 12345, dropped: 12 }, /^connected since /],
+])("%s says since when, what is queued and what was dropped, in whole words", (folder, text, figures, expected) => {
+    const locale = join(import.meta.dirname, "../../nodes", folder, "locales/en-US.json");
+    const words = (JSON.parse(readFileSync(locale, "utf8")) as { status: Record<string, string> }).status;
+    TEXTS[`probe.status.${text}`] = words[text] ?? "";
+    const { shown, status } = line();
+    const since = new Date(2026, 2, 1, 14, 5).toISOString();
+    status.show({ level: "ready", text, params: { ...figures, since } });
+    expect(shown[0]?.text).toMatch(expected);
+    expect(shown[0]?.text).toMatch(/ since 2026-03-01 14:05( \(WebSocket\))?, 12345 queued, 12 dropped$/);
 });
 
 test("nothing is shown after the close", async () => {

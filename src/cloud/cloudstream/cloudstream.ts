@@ -47,7 +47,7 @@ export class CloudStream extends Emitter<{ state: [state: ComponentState] }> imp
         const { identity } = this.#ports;
         const material = await identity.serverTls();
         await this.#callers.refresh(this.#config.clientCaPem);
-        await this.#tunnels.start(material);
+        await this.#tunnels.start();
         await this.#streams.start(material);
         this.#unlisten = identity.onRenewed(() => void this.#renew());
         this.#checkCallersIn(FIRST_CA_CHECK_MS);
@@ -73,7 +73,6 @@ export class CloudStream extends Emitter<{ state: [state: ComponentState] }> imp
     async #renew(): Promise<void> {
         try {
             const material = await this.#ports.identity.serverTls();
-            this.#tunnels.renew(material);
             this.#streams.renew(material);
         } catch (error) {
             this.#ports.log.error("the renewed server certificate is not in use", { reason: errorText(error) });

@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage } from "node:http";
-import type { Server } from "node:https";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Ports } from "../../core/component.ts";
-import type { TlsMaterial } from "../../link/identity/ports.ts";
+import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
+import type { CloudIdentity } from "../../link/identity/ports.ts";
 import { readCertificate } from "../../link/identity/x509.ts";
+import { type Entered, frontDoorOf, isAuthorized, refuseUpgrade } from "../../link/transport/front-door.ts";
 import { MAX_MESSAGE_BYTES, TUNNEL_HEADER, TUNNEL_PATH } from "../../link/tunnel/message.ts";
 import { Tunnel } from "../../link/tunnel/tunnel.ts";
 import type { CloudStreamConfig } from "./config.ts";
-import { listen, portOf, shut } from "./listen.ts";
 
 /** Room each end grants for one connection: enough for a fast line of 20 ms at 100 Mbit/s. */
 const WINDOW_BYTES = 256 * 1024;
 /** An edge pings every 5 s; without a word for this long it is gone. */
 const SILENCE_MS = 30_000;
-/** Suites that KubeEdge asks for on this port, beside those of TLS 1.3. */
-const CIPHERS =
-    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256";
 
 interface Session {
     readonly tunnel: Tunnel;
@@ -26,10 +23,14 @@ interface Session {
     readonly address: string;
 }
 
+export interface TunnelPorts extends Ports {
+    readonly identity: CloudIdentity;
+}
+
 /** The port that edges dial: mutual TLS, one tunnel a node (wire protocol, section 7.1). */
 export class TunnelServer {
     readonly #config: CloudStreamConfig;
-    readonly #ports: Ports;
+    readonly #ports: TunnelPorts;
     readonly #changed: () => void;
     readonly #sessions = new Map<string, Session>();
     readonly #upgrader = new WebSocketServer({
@@ -40,9 +41,9 @@ export class TunnelServer {
         skipUTF8Validation: true,
         maxPayload: MAX_MESSAGE_BYTES + 32,
     });
-    #server: Server | undefined;
+    #entered: Entered | undefined;
 
-    constructor(config: CloudStreamConfig, ports: Ports, changed: () => void) {
+    constructor(config: CloudStreamConfig, ports: TunnelPorts, changed: () => void) {
         this.#config = config;
         this.#ports = ports;
         this.#changed = changed;
@@ -52,25 +53,31 @@ export class TunnelServer {
     }
 
     /** @throws REDGE_STREAM_LISTEN */
-    async start(material: TlsMaterial): Promise<void> {
-        const options = { ...tlsOptions(material), requestCert: true, rejectUnauthorized: true };
-        const { tunnelHost, tunnelPort } = this.#config;
-        this.#server = await listen(options, tunnelHost, tunnelPort, this.#ports.log);
-        this.#server.on("request", (_request, response) => response.writeHead(404).end());
-        this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+    async start(): Promise<void> {
+        const { tunnelHost: host, tunnelPort: port } = this.#config;
+        const { identity, log } = this.#ports;
+        try {
+            this.#entered = await frontDoorOf(identity, log).enter(
+                { host, port },
+                {
+                    strict: true,
+                    upgradePath: TUNNEL_PATH,
+                    upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
+                },
+            );
+        } catch (thrown) {
+            if (isRedgeError(thrown)) throw thrown;
+            throw new RedgeError("REDGE_STREAM_LISTEN", { host, port, reason: errorText(thrown) }, thrown);
+        }
     }
 
     async stop(): Promise<void> {
         for (const { tunnel } of [...this.#sessions.values()]) tunnel.closeWith("CloudStream is stopping");
-        await shut(this.#server);
-    }
-
-    renew(material: TlsMaterial): void {
-        this.#server?.setSecureContext(tlsOptions(material));
+        await this.#entered?.leave();
     }
 
     get port(): number {
-        return portOf(this.#server);
+        return this.#entered?.port ?? 0;
     }
 
     get nodes(): readonly string[] {
@@ -96,14 +103,14 @@ export class TunnelServer {
                 from: request.socket.remoteAddress,
                 reason: objection,
             });
-            socket.end(`HTTP/1.1 403 Forbidden\r\nContent-Length: ${objection.length}\r\n\r\n${objection}`);
+            refuseUpgrade(socket, isAuthorized(request) ? 403 : 401, objection);
             return;
         }
         this.#upgrader.handleUpgrade(request, socket, head, (opened) => this.#open(node, request, opened));
     }
 
     #objection(request: IncomingMessage, node: string): string | undefined {
-        if (request.url?.split("?")[0] !== TUNNEL_PATH) return "there is nothing at this path";
+        if (!isAuthorized(request)) return "no valid client certificate";
         if (node === "") return "SessionHostNameOverride is missing";
         if (this.#config.authorization === "kubeedge") return undefined;
         const certificate = (request.socket as TLSSocket).getPeerX509Certificate();
@@ -155,8 +162,4 @@ function windowOf(request: IncomingMessage): number | undefined {
     const value = Number(request.headers[TUNNEL_HEADER]);
     // Both ends use the same number: the smaller one would do, but there is one version of this so far.
     return value === WINDOW_BYTES ? value : undefined;
-}
-
-function tlsOptions({ certPem, keyPem, caPem }: TlsMaterial) {
-    return { cert: certPem, key: keyPem, ca: caPem, ciphers: CIPHERS };
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
-import { createServer as createHttpsServer } from "node:https";
+import { Agent, createServer as createHttpsServer, request } from "node:https";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { duplexPair } from "node:stream";
 import { connect as connectTls } from "node:tls";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { SpdyConnection } from "../../../src/edge/edged/kubelet/remotecommand/spdy-connection.ts";
@@ -18,9 +19,12 @@ import {
 import { testPorts } from "../../support/link/ends.ts";
 import { Streams } from "./harness.ts";
 
-const MESSAGES = 40_000;
+/** The short form; `npm run fuzz:link` is the long one. */
+const INPUTS = process.env["REDGE_FUZZ_INPUTS"];
+const MESSAGES = Number(INPUTS ?? 40_000);
+const REQUESTS = Number(INPUTS ?? 2_000);
 /** An edge answers each of them by a connection to its kubelet. */
-const MESSAGES_TO_EDGE = 20_000;
+const MESSAGES_TO_EDGE = Number(INPUTS ?? 20_000);
 const LOGS = "/containerLogs/default/hello/main";
 /** What a process may keep of a flood that is over. */
 const MAX_GROWTH_BYTES = 150 * 1024 * 1024;
@@ -76,7 +80,7 @@ async function flood(socket: WebSocket, messages: number): Promise<number> {
     return sent;
 }
 
-describe("noise at the tunnel", () => {
+describe("noise at the tunnel", { timeout: 1_200_000 }, () => {
     let streams: Streams;
     let before: number;
     beforeEach(async () => {
@@ -178,8 +182,74 @@ describe("noise at the tunnel", () => {
         await streams.connectEdge();
         expect((await streams.ask(LOGS)).body).toBe("fine");
         expect(process.memoryUsage().rss - before).toBeLessThan(MAX_GROWTH_BYTES);
-    }, 120_000);
+    });
+
+    test(`the port for the API server: ${REQUESTS} requests, then it answers the next one`, async () => {
+        await streams.connectEdge();
+        const unit = fc.constantFrom(..."abc/%.?#&=0~-_:");
+        const path = fc.oneof(
+            fc.constantFrom(
+                LOGS,
+                "/exec/default/hello/main",
+                "/stats/summary",
+                "/metrics",
+                "/portForward/default/hello",
+            ),
+            fc.string({ unit, maxLength: 60 }).map((text) => `/containerLogs/${text}`),
+            fc.string({ unit, maxLength: 60 }).map((text) => `/${text}`),
+        );
+        const text = fc.string({ unit: fc.constantFrom(..."abcXYZ019 .-_=;,/"), maxLength: 60 });
+        const inputs = fc.sample(
+            fc.record({
+                path,
+                method: fc.constantFrom("GET", "POST", "PUT", "HEAD", "OPTIONS"),
+                upgrade: fc.option(fc.constantFrom("SPDY/3.1", "websocket", "x"), { nil: undefined, freq: 19 }),
+                host: text,
+                body: fc.uint8Array({ maxLength: 200 }),
+            }),
+            REQUESTS,
+        );
+        const agent = new Agent({ keepAlive: true });
+        for (let at = 0; at < inputs.length; at += 20) {
+            await Promise.all(inputs.slice(at, at + 20).map((input) => throwRequest(streams, agent, input)));
+        }
+        agent.destroy();
+        expect((await streams.ask(LOGS)).body).toBe("fine");
+        expect(process.memoryUsage().rss - before).toBeLessThan(MAX_GROWTH_BYTES);
+    });
 });
+
+interface RequestInput {
+    readonly path: string;
+    readonly method: string;
+    readonly upgrade: string | undefined;
+    readonly host: string;
+    readonly body: Uint8Array;
+}
+
+/** Sends it and waits for what comes of it: an answer, an upgrade (hung up at once) or a cut. */
+function throwRequest(
+    streams: Streams,
+    agent: Agent,
+    { path, method, upgrade, host, body }: RequestInput,
+): Promise<void> {
+    const headers = {
+        "X-Any": host,
+        "Content-Length": body.length,
+        ...(upgrade === undefined ? {} : { Connection: "Upgrade", Upgrade: upgrade }),
+    };
+    return new Promise((resolve) => {
+        const sent = request(streams.options(path, { agent, method, headers }));
+        sent.once("response", (answer) => answer.resume().once("close", () => resolve()));
+        sent.once("upgrade", (_answer, socket) => {
+            socket.on("error", () => {});
+            socket.destroy();
+            resolve();
+        });
+        sent.once("error", () => resolve());
+        sent.end(body);
+    });
+}
 
 test("noise as SPDY: 20000 beginnings of connections end without a crash", async () => {
     for (let n = 0; n < 20_000; n += 1) {
