@@ -17,6 +17,8 @@ import { join } from "node:path";
 import { Daemon, ready } from "./daemon.ts";
 import { type Part, program } from "./requires.ts";
 
+const CRUN = "/usr/bin/crun";
+
 /** What tests with a Docker engine need. */
 export const dockerParts: readonly Part[] = [
     program("dockerd", "/usr/sbin/dockerd", "/usr/bin/dockerd"),
@@ -24,13 +26,30 @@ export const dockerParts: readonly Part[] = [
     { name: "root", probe: () => (process.getuid?.() === 0 ? undefined : "starting an engine needs root") },
 ];
 
+/** A second OCI runtime, for RuntimeClass handlers. */
+export const crunPart: Part = {
+    name: "crun",
+    probe: () => {
+        const missing = program("crun", CRUN).probe();
+        if (missing === undefined) freeHybridControllers();
+        return missing;
+    },
+};
+
+/** crun refuses cgroup v1 while cgroup v2 beside it still owns a controller; some machines leave it hugetlb: move it to v1. */
+function freeHybridControllers(): void {
+    const controllers = "/sys/fs/cgroup/unified/cgroup.controllers";
+    if (process.getuid?.() !== 0 || !existsSync(controllers)) return;
+    if (!/\bhugetlb\b/.test(readFileSync(controllers, "utf8"))) return;
+    mkdirSync("/sys/fs/cgroup/hugetlb", { recursive: true });
+    execFileSync("mount", ["-t", "cgroup", "-o", "hugetlb", "cgroup", "/sys/fs/cgroup/hugetlb"]);
+}
+
 /** All of it in one, for suites that list a single part. */
 export const dockerPart: Part = {
     name: "docker engine",
     probe: () => dockerParts.map((part) => part.probe()).find((reason) => reason !== undefined),
 };
-
-const CRUN = "/usr/bin/crun";
 
 /** The image that tests run: busybox and its links, made on the spot. */
 export const BUSYBOX = "local/busybox:1";

@@ -20,6 +20,7 @@ export default function (RED: NodeRed): void {
             const isolated = new IsolatedFlowHost(
                 {
                     dir: join(extra.rootDir, "isolated"),
+                    modulesDir: join(extra.rootDir, "modules"),
                     paletteDir: RED.settings.userDir,
                     child: join(__dirname, "isolated-child.js"),
                 },

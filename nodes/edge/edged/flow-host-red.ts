@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { EventEmitter } from "node:events";
 import type { FlowNode } from "../../../src/edge/edged/index.ts";
+import { stripPodId } from "./pod-flow-ids.ts";
 
 /** Node-RED's runtime API as far as pod flows need it (embedding; `RED.runtime` of the launcher). */
 export interface NodeRedRuntime {
@@ -100,6 +101,6 @@ export function debugText(record: DebugRecord): string {
 
 /** Ids as the flow's author knows them. */
 export function stripId<T extends { readonly id?: string; readonly _alias?: string }>(record: T): T {
-    const id = (record._alias ?? record.id)?.replace(/^pod-[0-9a-f]{10}-(\d+-)?/, "");
-    return id === undefined ? record : { ...record, id };
+    const id = record._alias ?? record.id;
+    return id === undefined ? record : { ...record, id: stripPodId(id) };
 }

@@ -16,8 +16,9 @@ import {
     type NodeRedRuntime,
     stripId,
 } from "./flow-host-red.ts";
+import { parseModule } from "./palette-modules.ts";
 import { podNodes } from "./pod-flow.ts";
-import { isPodNode, podPrefix, prefixOf } from "./pod-flow-ids.ts";
+import { isPodNode, podPrefix, prefixOf, stripPodId } from "./pod-flow-ids.ts";
 
 const CONFLICT_TRIES = 20;
 const FAIL_TURNS = 4;
@@ -92,7 +93,8 @@ export class GatewayFlowHost implements FlowHost {
     }
 
     problem(): string | undefined {
-        if (this.#runtime === undefined) return "this Node-RED was not started by redge";
+        if (this.#runtime === undefined)
+            return "this Node-RED was not started by redge; use runtimeClassName: node-red-isolated";
         return this.#started ? undefined : "Node-RED is starting";
     }
 
@@ -238,7 +240,7 @@ export class GatewayFlowHost implements FlowHost {
 
     readonly #onStatus = (event: { readonly id: string; readonly status: Readonly<Record<string, unknown>> }): void => {
         const running = this.#ownerOf(event);
-        if (running !== undefined) this.#listener?.status(running.unit.id, event.id, event.status);
+        if (running !== undefined) this.#listener?.status(running.unit.id, stripPodId(event.id), event.status);
     };
 
     /** Nodes inside a subflow instance have ids of their own; their alias is the id in the pod's flow. */
@@ -264,15 +266,18 @@ async function checkTypes(runtime: NodeRedRuntime, nodes: readonly FlowNode[]): 
     if (missing.length > 0) throw new RedgeError("REDGE_FLOW_TYPES_MISSING", { types: missing.join(", ") });
 }
 
+/** Into the gateway's own palette, which its owner's flows use too: what is there in another version is left alone. */
 async function installModules(runtime: NodeRedRuntime, modules: readonly string[]): Promise<void> {
     for (const wanted of modules) {
-        const at = wanted.lastIndexOf("@");
-        const [module, version] = at > 0 ? [wanted.slice(0, at), wanted.slice(at + 1)] : [wanted, undefined];
-        const sets = await runtime.nodes.getNodeList({});
-        const found = sets.find((set) => set.module === module);
-        if (found !== undefined && (version === undefined || found.version === version)) continue;
+        const { name, version } = parseModule(wanted);
+        const found = (await runtime.nodes.getNodeList({})).find((set) => set.module === name);
+        if (found?.version === version) continue;
+        if (found !== undefined) {
+            const reason = `the gateway has version ${found.version}; use it, or runtimeClassName node-red-isolated`;
+            throw new RedgeError("REDGE_FLOW_MODULE", { module: wanted, reason });
+        }
         try {
-            await runtime.nodes.addModule({ module, ...(version === undefined ? {} : { version }) });
+            await runtime.nodes.addModule({ module: name, version });
         } catch (thrown) {
             throw new RedgeError("REDGE_FLOW_MODULE", { module: wanted, reason: errorText(thrown) }, thrown);
         }

@@ -8,8 +8,9 @@ import type { Ports } from "../../../src/core/component.ts";
 import { RedgeError } from "../../../src/core/errors/redge-error.ts";
 import type { FlowHost, FlowHostListener, FlowUnit } from "../../../src/edge/edged/index.ts";
 import type { FromChild, ToChild } from "./isolated-protocol.ts";
+import { ModuleFolders } from "./palette-modules.ts";
 import { podNodes } from "./pod-flow.ts";
-import { podPrefix } from "./pod-flow-ids.ts";
+import { podPrefix, stripPodId } from "./pod-flow-ids.ts";
 import { processUsage } from "./process-usage.ts";
 
 const START_TIMEOUT_MS = 60_000;
@@ -23,6 +24,8 @@ const OOM = { exitCode: 137, reason: "OOMKilled", message: "" } as const;
 export interface IsolatedHostOptions {
     /** Folder for the processes' own user directories. */
     readonly dir: string;
+    /** Folder for the palette modules that pods list. */
+    readonly modulesDir: string;
     /** Where palette modules of the gateway are installed, for flows that need them. */
     readonly paletteDir?: string | undefined;
     /** The script that a process runs. */
@@ -47,6 +50,7 @@ export class IsolatedFlowHost implements FlowHost {
     readonly #ports: Pick<Ports, "clock" | "log">;
     /** By prefix. */
     readonly #units = new Map<string, Running>();
+    readonly #modules: ModuleFolders;
     #nodeRed: string | undefined;
     #version = "0";
     #listener: FlowHostListener | undefined;
@@ -54,6 +58,7 @@ export class IsolatedFlowHost implements FlowHost {
     constructor(options: IsolatedHostOptions, ports: Pick<Ports, "clock" | "log">) {
         this.#options = options;
         this.#ports = ports;
+        this.#modules = new ModuleFolders(options.modulesDir);
     }
 
     async start(listener: FlowHostListener): Promise<void> {
@@ -62,6 +67,7 @@ export class IsolatedFlowHost implements FlowHost {
         this.#nodeRed = findNodeRed();
         if (this.#nodeRed !== undefined) this.#version = versionOf(this.#nodeRed);
         this.#endOrphans();
+        await this.#modules.prune(this.#ports.clock.nowMs());
     }
 
     async stop(): Promise<void> {
@@ -84,7 +90,7 @@ export class IsolatedFlowHost implements FlowHost {
         if (known !== undefined) await this.remove(known.unit.id);
         if (this.#nodeRed === undefined)
             throw new RedgeError("REDGE_FLOW_HOST_UNAVAILABLE", { reason: this.problem() ?? "" });
-        const userDir = this.#userDir(unit);
+        const userDir = this.#userDir(unit, await this.#palette(unit));
         const running = this.#spawn(unit, userDir);
         this.#units.set(podPrefix(unit.id), running);
         try {
@@ -110,13 +116,19 @@ export class IsolatedFlowHost implements FlowHost {
         return pid === undefined ? undefined : processUsage(pid);
     }
 
-    #userDir(unit: FlowUnit): string {
+    /** The node_modules that the flow sees: its own list's where it has one, so that it runs alike everywhere. */
+    async #palette(unit: FlowUnit): Promise<string | undefined> {
+        if (unit.modules.length > 0) return join(await this.#modules.get(unit.modules), "node_modules");
+        const { paletteDir } = this.#options;
+        return paletteDir === undefined ? undefined : join(paletteDir, "node_modules");
+    }
+
+    #userDir(unit: FlowUnit, palette: string | undefined): string {
         const userDir = join(this.#options.dir, podPrefix(unit.id));
-        mkdirSync(userDir, { recursive: true });
-        const palette =
-            this.#options.paletteDir === undefined ? undefined : join(this.#options.paletteDir, "node_modules");
         const link = join(userDir, "node_modules");
-        if (palette !== undefined && existsSync(palette) && !existsSync(link)) symlinkSync(palette, link);
+        mkdirSync(userDir, { recursive: true });
+        rmSync(link, { force: true });
+        if (palette !== undefined && existsSync(palette)) symlinkSync(palette, link);
         return userDir;
     }
 
@@ -152,7 +164,8 @@ export class IsolatedFlowHost implements FlowHost {
         }
         child.on("message", (message: FromChild) => {
             if (message.kind === "log") this.#listener?.log(unit.id, message.stream, message.text);
-            else if (message.kind === "status") this.#listener?.status(unit.id, message.nodeId, message.status);
+            else if (message.kind === "status")
+                this.#listener?.status(unit.id, stripPodId(message.nodeId), message.status);
         });
         child.on("exit", (code, signal) => {
             running.timer?.cancel();

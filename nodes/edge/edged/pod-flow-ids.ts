@@ -21,3 +21,8 @@ export function prefixOf(id: unknown): string | undefined {
 export function isPodNode(node: { readonly id?: unknown }): boolean {
     return prefixOf(node.id) !== undefined;
 }
+
+/** The id as the flow's author knows it. */
+export function stripPodId(id: string): string {
+    return id.replace(/^pod-[0-9a-f]{10}-(\d+-)?/, "");
+}

@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
-import { type ComponentState, type Ports, WireComponent } from "../../core/component.ts";
+import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Operation } from "../../envelope/envelope.ts";
 import { parseResource } from "../../envelope/resource.ts";
@@ -256,9 +256,23 @@ export class Edged extends WireComponent<EdgedOutput> {
     }
 
     #reportState(): void {
-        const state: ComponentState = this.#registered
-            ? { level: "ready", text: "registered", params: { node: this.#config.nodeName } }
-            : { level: "connecting", text: "registering", params: { node: this.#config.nodeName } };
-        this.report(state);
+        const params = { node: this.#config.nodeName };
+        if (!this.#registered) {
+            this.report({ level: "connecting", text: "registering", params });
+            return;
+        }
+        this.report({ level: "ready", text: "registered", params });
+        this.#flowsOnlyIsolated().then(
+            (isolated) => {
+                if (isolated && this.#registered) this.report({ level: "ready", text: "registeredIsolated", params });
+            },
+            (thrown: unknown) => this.#ports.log.warn("where flows run is not known", { error: thrown }),
+        );
+    }
+
+    /** In a Node-RED that only loads the palette, pods of the class node-red have nowhere to run. */
+    async #flowsOnlyIsolated(): Promise<boolean> {
+        const shared = this.#ports.runtimes.find((runtime) => runtime.serves("node-red"));
+        return shared !== undefined && !(await shared.info()).ready;
     }
 }

@@ -28,6 +28,8 @@ export interface EngineUnderTest {
     kill(): Promise<void>;
     start(): Promise<void>;
     stop(): Promise<void>;
+    /** The OCI runtime that a container was started by. */
+    runtimeOf(id: string): Promise<string>;
     /** Loads another image under that name. */
     addImage(name: string): Promise<void>;
 }
@@ -400,5 +402,34 @@ export function containerPods(make: () => Promise<EngineUnderTest>): void {
             () => cloud.events.find(({ reason }) => reason === "FreeDiskSpaceFailed"),
             "told that it is too little",
         );
+    });
+
+    it("starts a pod by the OCI runtime that its RuntimeClass names, and says so when there is none", async () => {
+        const { cloud, edged } = await gateway();
+        const runtimeClass = (name: string, handler: string): void => {
+            const made = { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name }, handler };
+            cloud.put(`null/runtimeclass/${name}`, made);
+        };
+        runtimeClass("lighter", "crun");
+        runtimeClass("heavy", "kata");
+        const containers = [{ name: "web", image: engine.image, command: ["sleep", "3600"] }];
+        cloud.apply(POD, pod("web", { runtimeClassName: "lighter", containers }));
+        await phaseIs(cloud, "Running");
+        const id = edged.pods.find("default", "web")?.record?.containers[0]?.id ?? "";
+        expect(await engine.runtimeOf(id)).toContain("crun");
+        await end(cloud);
+        for (const [name, says] of [
+            ["heavy", 'No runtime of this node serves the handler "kata"'],
+            ["missing", 'RuntimeClass.node.k8s.io "missing" not found'],
+        ]) {
+            cloud.apply(POD, pod("web", { runtimeClassName: name ?? "", containers }));
+            const told = await until(
+                () => cloud.events.find(({ message }) => String(message).includes(says ?? "")),
+                `event of ${name}`,
+            );
+            expect(told).toMatchObject({ type: "Warning", reason: "FailedCreatePodSandBox" });
+            expect(cloud.status(POD)?.phase).toBe("Pending");
+            await end(cloud);
+        }
     });
 }

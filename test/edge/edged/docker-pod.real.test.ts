@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterAll, afterEach, beforeAll, it } from "vitest";
 import { DockerRuntime } from "../../../src/edge/edged/runtimes/docker/docker-runtime.ts";
-import { BUSYBOX, containers, type DockerEngine, dockerParts, startDocker } from "../../support/docker.ts";
+import {
+    BUSYBOX,
+    call,
+    containers,
+    crunPart,
+    type DockerEngine,
+    dockerParts,
+    startDocker,
+} from "../../support/docker.ts";
 import { pushImage, type Registry, registryParts, startRegistry } from "../../support/registry.ts";
 import { describeWith } from "../../support/requires.ts";
 import { containerPods } from "./container-pods.ts";
@@ -19,7 +27,7 @@ import {
 const POD = "default/pod/web";
 const LOGIN = { username: "tester", password: "t3st" };
 
-describeWith(dockerParts, "pods on a real Docker engine", () => {
+describeWith([...dockerParts, crunPart], "pods on a real Docker engine", () => {
     containerPods(async () => {
         const engine = await startDocker();
         return {
@@ -27,6 +35,10 @@ describeWith(dockerParts, "pods on a real Docker engine", () => {
             image: BUSYBOX,
             runtime: () => new DockerRuntime({ ...testPorts, socket: engine.socket, owner: "test" }),
             containers: () => containers(engine.socket),
+            runtimeOf: async (id) => {
+                const told = await call(engine.socket, "GET", `/containers/${id}/json`);
+                return (JSON.parse(told) as { HostConfig: { Runtime: string } }).HostConfig.Runtime;
+            },
         };
     });
 });

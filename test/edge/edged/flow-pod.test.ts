@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { RedgeError } from "../../../src/core/errors/redge-error.ts";
 import { FlowRuntime, type PodRuntime } from "../../../src/edge/edged/index.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { DocumentStore } from "../../../src/store/store.ts";
@@ -75,6 +76,56 @@ describe("a node without a container engine", () => {
 });
 
 describe("a flow pod", () => {
+    it("says at the node and at the pod that only isolated flows run, where Node-RED is not ours to use", async () => {
+        const host = new FakeFlowHost();
+        host.down = "this Node-RED was not started by redge";
+        const { cloud, states } = await gateway(host);
+        await until(() => states.at(-1)?.text === "registeredIsolated" || undefined, "status of the edged node");
+        cloud.apply(POD, flowPod("hello"));
+        const event = await until(() => cloud.events.find(({ type }) => type === "Warning"), "event");
+        expect(event["message"]).toContain(host.down);
+        expect(cloud.status(POD)?.phase).toBe("Pending");
+        expect(host.deploys).toEqual([]);
+    });
+
+    it("fails with an event that names the module that could not be installed", async () => {
+        const host = new FakeFlowHost();
+        const reason = "it is not there";
+        host.deploy = () => Promise.reject(new RedgeError("REDGE_FLOW_MODULE", { module: "foo@1.0.0", reason }));
+        const { cloud } = await gateway(host);
+        cloud.put("default/configmap/hello-flow", configMap("hello-flow", { "flow.json": FLOW }));
+        cloud.apply(POD, flowPod("hello"));
+        const event = await until(() => cloud.events.find((one) => one["reason"] === "Failed"), "event");
+        expect(event).toMatchObject({ type: "Warning", involvedObject: { fieldPath: "spec.containers{flow}" } });
+        expect(event["message"]).toContain("foo@1.0.0 could not be installed: it is not there");
+    });
+
+    it("is ready by the status of the nodes that its annotation names", async () => {
+        const host = new FakeFlowHost();
+        const { cloud } = await gateway(host);
+        const flow = [
+            { id: "t", type: "tab" },
+            { id: "in", type: "mqtt in", z: "t", name: "orders" },
+            { id: "out", type: "http request", z: "t" },
+        ];
+        cloud.put("default/configmap/hello-flow", configMap("hello-flow", { "flow.json": JSON.stringify(flow) }));
+        const made = flowPod("hello");
+        const annotations = { "edge.redge.io/ready-status": "orders, out=listening" };
+        cloud.apply(POD, { ...made, metadata: { ...made.metadata, annotations } });
+        await phaseIs(cloud, "Running");
+        const ready = (): boolean | undefined => cloud.status(POD)?.containerStatuses?.[0]?.ready;
+        const condition = (): string | undefined =>
+            cloud.status(POD)?.conditions?.find(({ type }) => type === "Ready")?.status;
+        expect(ready()).toBe(false);
+        const unitId = [...host.units.keys()][0] ?? "";
+        host.listener?.status(unitId, "in", { fill: "green", shape: "dot", text: "connected" });
+        host.listener?.status(unitId, "out", { fill: "blue", text: "listening" });
+        await until(() => (ready() && condition() === "True") || undefined, "ready");
+        host.listener?.status(unitId, "in", { fill: "red", shape: "ring", text: "disconnected" });
+        await until(() => (ready() === false && condition() === "False") || undefined, "not ready any more");
+        expect(cloud.status(POD)?.phase).toBe("Running");
+    });
+
     it("runs the mounted flow with its environment and is acknowledged", async () => {
         const host = new FakeFlowHost();
         const { cloud } = await gateway(host);

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../../src/core/clock.ts";
-import type { Ports } from "../../../src/core/component.ts";
+import type { ComponentState, Ports } from "../../../src/core/component.ts";
 import { parseConfig } from "../../../src/core/config.ts";
 import { createLogger, silentLogger } from "../../../src/core/log.ts";
 import { noMetrics } from "../../../src/core/metrics.ts";
@@ -161,6 +161,8 @@ export interface Gateway {
     readonly meta: MetaManager;
     readonly edged: Edged;
     readonly rootDir: string;
+    /** What Edged has reported about itself. */
+    readonly states: readonly ComponentState[];
     setLink(up: boolean): Promise<void>;
     stop(): Promise<void>;
 }
@@ -195,6 +197,8 @@ export async function startGateway(options: {
         runtimes: options.runtimes(rootDir, store),
         machine: options.machine,
     });
+    const states: ComponentState[] = [];
+    edged.on("state", (state) => states.push(state));
     // What the one sends reaches the other in a later turn, as on a Node-RED wire.
     const later = (deliver: () => Promise<void>): void => {
         setImmediate(() => {
@@ -224,6 +228,7 @@ export async function startGateway(options: {
         meta,
         edged,
         rootDir,
+        states,
         setLink,
         stop: async () => {
             await edged.stop();

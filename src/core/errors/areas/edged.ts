@@ -79,13 +79,13 @@ export const edgedErrors = {
     },
     REDGE_FLOW_MODULE: {
         message: "The palette module {module} could not be installed: {reason}",
-        cause: "The pod's annotation edge.redge.io/modules lists it, and the npm registry did not give it.",
-        remedy: "Check the name and the version, or install the module on the gateway beforehand.",
+        cause: "The pod's annotation edge.redge.io/modules lists it; its name or version is wrong, or npm could not get it.",
+        remedy: "Give name@1.2.3 with a version that the registry has, or install that version on the gateway beforehand.",
     },
     REDGE_FLOW_HOST_UNAVAILABLE: {
         message: "Node-RED cannot run pod flows here: {reason}",
-        cause: "The gateway's own Node-RED can be used only in the Redge distribution or with an Admin API token.",
-        remedy: "Start the gateway with redge, give the Edged node an Admin API token, or use node-red-isolated.",
+        cause: "Node-RED is starting or closing, or it only has the palette: then pods would end up in its owner's flow file.",
+        remedy: "Start the gateway with redge, or use runtimeClassName: node-red-isolated, which works everywhere.",
     },
     REDGE_KUBELET_ADDRESS: {
         message: "Edged cannot listen on {address}: {reason}",

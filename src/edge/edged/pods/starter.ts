@@ -70,7 +70,11 @@ export async function startContainer(deps: WorkerDeps, request: StartRequest): P
             ...(targetId === undefined ? {} : { targetId }),
             oomScoreAdj: oomScoreAdj(pod, container, deps.nodeMemoryBytes),
         });
-        deps.events.record(about, "Normal", "Started", `Started container ${container.name}`);
+        const { state } = started;
+        if (state.phase === "exited" && state.message) {
+            // A flow that cannot run has ended before its start returned.
+            deps.events.record(about, "Warning", "Failed", `Error: ${state.message}`);
+        } else deps.events.record(about, "Normal", "Started", `Started container ${container.name}`);
         await postStart(deps, request, started);
         return { started };
     } catch (thrown) {

@@ -170,7 +170,7 @@ function containerStatus(view: ContainerView, input: StatusInput): ContainerStat
         name: container.name,
         state,
         lastState,
-        ready: completed || (running && input.ready(container.name)),
+        ready: completed || (running && current.ready !== false && input.ready(container.name)),
         started: running && input.started(container.name),
         restartCount: current?.attempt ?? told?.restartCount ?? 0,
         image: current?.image ?? container.image ?? "",

@@ -40,6 +40,8 @@ export interface ContainerRecord {
     readonly state: RunState;
     /** On the host: what the container wrote to its terminationMessagePath. */
     readonly terminationMessageFile?: string;
+    /** False: it runs, but the runtime itself knows that it does not do its work yet. */
+    readonly ready?: boolean;
 }
 
 export interface SandboxRecord {

@@ -227,6 +227,16 @@ describe("the gateway's own Node-RED as flow host", () => {
         expect(await tabs()).toEqual(["mine"]);
     });
 
+    it("leaves a module alone that the owner has in another version, and takes no range", async () => {
+        const wants = (module: string): FlowUnit => ({ ...unit("f", helloFlow("x")), modules: [module] });
+        await expect(host.deploy(wants("node-red@0.0.1"))).rejects.toMatchObject({
+            code: "REDGE_FLOW_MODULE",
+            details: { module: "node-red@0.0.1", reason: expect.stringContaining("the gateway has version 5") },
+        });
+        await expect(host.deploy(wants("node-red@^5"))).rejects.toMatchObject({ code: "REDGE_FLOW_MODULE" });
+        expect(await tabs()).toEqual(["mine"]);
+    });
+
     it("fails a flow whose node cannot be made", async () => {
         const nodes = helloFlow("x").map((node) =>
             node.type === "function" ? { ...node, func: "this is not code(" } : node,

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -26,6 +28,30 @@ function flow(code: string): FlowNode[] {
         },
         { id: "f", type: "function", z: "t", func: code, outputs: 0, x: 2, y: 1, wires: [] },
     ];
+}
+
+/** A node that logs in capitals, with its package's version. */
+function shout(id: string): FlowNode {
+    return { id, type: "shout", z: "t", name: "", x: 3, y: 1, wires: [] };
+}
+
+/** A palette module as npm packs it. */
+async function paletteTarball(dir: string, name: string, version: string): Promise<string> {
+    const folder = join(dir, "package");
+    mkdirSync(folder, { recursive: true });
+    const manifest = { name, version, "node-red": { nodes: { shout: "shout.js" } } };
+    writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
+    writeFileSync(
+        join(folder, "shout.js"),
+        `module.exports = (RED) => RED.nodes.registerType("shout", function (def) {
+            RED.nodes.createNode(this, def);
+            this.on("input", (msg) => this.log(msg.payload.toUpperCase() + " " + require("./package.json").version));
+        });`,
+    );
+    writeFileSync(join(folder, "shout.html"), '<script type="text/html" data-template-name="shout"></script>');
+    const tarball = join(dir, `${name}-${version}.tgz`);
+    execFileSync("tar", ["-C", dir, "-czf", tarball, "package"]);
+    return tarball;
 }
 
 describe("a Node-RED process of the pod's own", { timeout: 60_000 }, () => {
@@ -56,7 +82,7 @@ describe("a Node-RED process of the pod's own", { timeout: 60_000 }, () => {
     const said = (text: string): Promise<string> =>
         until(() => lines.find((line) => line.includes(text)), text, 30_000);
     const open = async (): Promise<void> => {
-        host = new IsolatedFlowHost({ dir, child }, testPorts);
+        host = new IsolatedFlowHost({ dir, modulesDir: join(dir, "../modules"), child }, testPorts);
         await host.start(listener);
     };
 
@@ -94,6 +120,45 @@ describe("a Node-RED process of the pod's own", { timeout: 60_000 }, () => {
         await host.deploy(unit("a", flow('node.warn("second");')));
         expect(await said("second")).toContain("stderr");
         expect(ends).toEqual([]);
+    });
+
+    it("installs the modules that a pod lists, exactly, and keeps them for a start without a registry", async () => {
+        const tarball = await paletteTarball(join(dir, ".."), "node-red-contrib-shout", "1.2.3");
+        const nodes = [...flow('node.send({ payload: "hey" });'), shout("s")];
+        const wired = nodes.map((node) => (node.id === "f" ? { ...node, outputs: 1, wires: [["s"]] } : node));
+        const modules = [`node-red-contrib-shout@file:${tarball}`];
+        await host.deploy(unit("shout", wired, { modules }));
+        await said("HEY 1.2.3");
+        await host.remove("uid-shout.flow.0");
+        rmSync(tarball);
+        lines.length = 0;
+        await host.deploy(unit("shout", wired, { modules }));
+        await said("HEY 1.2.3");
+        // Another pod, which lists nothing, has no such node.
+        await expect(host.deploy(unit("plain", wired))).rejects.toMatchObject({ code: "REDGE_FLOW_TYPES_MISSING" });
+    });
+
+    it("says which module it could not install, and takes no version that is not exact", async () => {
+        const missing = unit("m", flow(""), { modules: [`node-red-contrib-none@file:${join(dir, "none.tgz")}`] });
+        await expect(host.deploy(missing)).rejects.toMatchObject({
+            code: "REDGE_FLOW_MODULE",
+            details: {
+                module: expect.stringContaining("node-red-contrib-none"),
+                reason: expect.stringContaining("none.tgz"),
+            },
+        });
+        for (const module of [
+            "node-red-contrib-x",
+            "node-red-contrib-x@^1.0.0",
+            "node-red-contrib-x@latest",
+            "--evil@1.0.0",
+            "../x@1.0.0",
+        ]) {
+            await expect(host.deploy(unit("r", flow(""), { modules: [module] }))).rejects.toMatchObject({
+                code: "REDGE_FLOW_MODULE",
+                details: { module },
+            });
+        }
     });
 
     it("refuses missing types and code that cannot be compiled", async () => {

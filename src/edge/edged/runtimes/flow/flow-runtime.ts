@@ -27,7 +27,8 @@ import type {
 import { readFlowFiles } from "./flow-files.ts";
 import type { FlowHost, FlowHostListener, FlowUnit } from "./flow-host.ts";
 import { FlowLogWriter } from "./flow-log.ts";
-import { FlowRecords, toPodRecord } from "./flow-records.ts";
+import { FlowReadiness, READY_ANNOTATION } from "./flow-readiness.ts";
+import { type FlowPod, FlowRecords, toPodRecord } from "./flow-records.ts";
 
 export type FlowRuntimePorts = Pick<Ports, "clock" | "log"> & {
     readonly store: DocumentStore;
@@ -43,6 +44,7 @@ interface Live {
     readonly unit: Omit<FlowUnit, "files">;
     readonly mounts: readonly Mount[];
     digest: string;
+    readonly readiness: FlowReadiness;
 }
 
 /** Runs pods whose containers are Node-RED flows, on one flow host. Needs no container engine. */
@@ -70,7 +72,10 @@ export class FlowRuntime implements PodRuntime {
         const listener: FlowHostListener = {
             log: (unitId, stream, text) => this.#logOf(unitId)?.write(stream, text),
             ended: (unitId, exitCode, reason, message) => this.#ended(unitId, exitCode, reason, message),
-            status: () => {},
+            status: (unitId, nodeId, status) => {
+                const changed = this.#live.get(unitId)?.readiness.status(nodeId, status) === true;
+                if (changed) this.#tell(this.#records.find(unitId)?.pod.pod.uid);
+            },
             changed: () => this.#tell(undefined),
         };
         const ran = this.#records.all().flatMap(({ containers }) => containers);
@@ -101,12 +106,12 @@ export class FlowRuntime implements PodRuntime {
     }
 
     async list(): Promise<readonly PodRecord[]> {
-        return this.#records.all().map((pod) => toPodRecord(pod, hostAddresses()));
+        return this.#records.all().map((pod) => this.#toRecord(pod));
     }
 
     async get(podUid: string): Promise<PodRecord | undefined> {
         const pod = this.#records.get(podUid);
-        return pod === undefined ? undefined : toPodRecord(pod, hostAddresses());
+        return pod === undefined ? undefined : this.#toRecord(pod);
     }
 
     async imageId(image: string): Promise<string> {
@@ -164,7 +169,8 @@ export class FlowRuntime implements PodRuntime {
         };
         const dropped = await this.#records.putContainer(uid, { ...container, state: { phase: "running", startedMs } });
         for (const old of dropped) await this.#removeLog(old.id);
-        await this.#deploy({ unit, mounts: spec.mounts, digest: "" });
+        const readiness = new FlowReadiness(annotations?.[READY_ANNOTATION] ?? "");
+        await this.#deploy({ unit, mounts: spec.mounts, digest: "", readiness });
         const state = this.#records.find(id)?.container.state ?? { phase: "created" };
         return { ...container, pod: { uid, namespace, name }, imageId: image, state };
     }
@@ -249,6 +255,15 @@ export class FlowRuntime implements PodRuntime {
         return usages;
     }
 
+    #toRecord(pod: FlowPod): PodRecord {
+        const record = toPodRecord(pod, hostAddresses());
+        const containers = record.containers.map((one) => ({
+            ...one,
+            ready: this.#live.get(one.id)?.readiness.ready !== false,
+        }));
+        return { ...record, containers };
+    }
+
     /** Puts the files on the host unless they are there already; a flow that cannot run has ended. */
     async #deploy(live: Live): Promise<void> {
         const { unit } = live;
@@ -256,6 +271,7 @@ export class FlowRuntime implements PodRuntime {
             const { files, digest } = await readFlowFiles(unit.container, live.mounts);
             if (digest === live.digest) return;
             this.#live.set(unit.id, live);
+            live.readiness.flow(files.flatMap(({ nodes }) => nodes));
             await this.#ports.host.deploy({ ...unit, files });
             live.digest = digest;
         } catch (thrown) {
