@@ -6,8 +6,11 @@ import type { LogChunk, LogQuery } from "./runtime.ts";
 const FOLLOW_POLL_MS = 250;
 const NEWLINE = 0x0a;
 
+/** Whether the container still writes to its log: asked whenever everything there is has been read. */
+export type Running = () => boolean | Promise<boolean>;
+
 /** Reads a log file in the CRI format (`time stream P|F text`), oldest rotated part first, as the query asks. */
-export async function* readCriLog(path: string, query: LogQuery, running: () => boolean): AsyncGenerator<LogChunk> {
+export async function* readCriLog(path: string, query: LogQuery, running: Running): AsyncGenerator<LogChunk> {
     const lines: string[] = [];
     // Following goes on exactly where this reading ends: what is written meanwhile is neither lost nor told twice.
     const endBytes = query.follow === true ? await wholeLinesBytes(path) : undefined;
@@ -67,12 +70,12 @@ async function* follow(
     path: string,
     fromBytes: number,
     query: LogQuery,
-    running: () => boolean,
+    running: Running,
 ): AsyncGenerator<LogChunk> {
     let offset = fromBytes;
     let rest = "";
+    let ended = false;
     while (query.signal?.aborted !== true) {
-        const wasRunning = running();
         const size = await sizeOf(path);
         if (size < offset) offset = 0;
         if (size > offset) {
@@ -87,7 +90,8 @@ async function* follow(
                 const chunk = chunkOf(line, query.timestamps === true);
                 if (chunk !== undefined) yield chunk;
             }
-        } else if (!wasRunning) return;
+        } else if (ended) return;
+        else if (!(await running())) ended = true; // What it wrote at the very end is read in one more round.
         else await changed(path, query.signal);
     }
 }

@@ -240,7 +240,11 @@ export class CriRuntime implements PodRuntime {
         const record = await this.#container(id);
         if (record === undefined) throw new RedgeError("REDGE_RUNTIME_NO_CONTAINER", { container: id, pod: "" });
         const path = join(this.#ports.logDir, record.pod.uid, `${record.name}.${record.attempt}.log`);
-        yield* readCriLog(path, query, () => this.#seen.get(id)?.endsWith(" 1") === true);
+        // The engine is asked, not what the last look at it saw: that may be from before the start.
+        yield* readCriLog(path, query, async () => {
+            const now = await this.#container(id);
+            return now !== undefined && now.state.phase !== "exited";
+        });
     }
 
     async exec({ containerId, command, stdin, tty }: ExecRequest): Promise<ExecSession> {
