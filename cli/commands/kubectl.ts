@@ -14,11 +14,12 @@ export const kubectlCommand: Command = {
     summary: "runs kubectl against this gateway, with the cloud or without it",
     help: `redge kubectl ARGUMENTS...
 
-Runs the kubectl of this machine as the operator of this gateway: what the gateway keeps can be read while there is no
-link to the cloud.
+Runs the kubectl of this machine as the operator of this gateway. What the gateway keeps can be read, and changed, while
+there is no link to the cloud: changes hold here at once and are joined with the cluster's when the link is back.
 
     redge kubectl get pods -A
     redge kubectl logs hello-x7k2p
+    redge kubectl patch configmap settings --type merge -p '{"data":{"mode":"manual"}}'
     redge kubectl get --help         (kubectl's own help)
 
 The gateway's folder is found by REDGE_HOME (or REDGE_HOME_EDGE), as for redge edge.

@@ -70,7 +70,8 @@ export class EdgeController extends WireComponent<"cloudhub"> {
             pushPodDelete: ({ node, namespace, name }, uid) =>
                 this.#downstream.pushPodDelete(node, namespace ?? "", name, uid),
         };
-        this.#applications = new Applications(config.authorization, ports, (envelope) =>
+        const watching = { ...ports, pods: this.#downstream.pods };
+        this.#applications = new Applications(config.authorization, watching, (envelope) =>
             this.send("cloudhub", envelope),
         );
         this.#requests = metrics.counter("redge_edgecontroller_requests_total", "Messages from edge nodes", ["type"]);

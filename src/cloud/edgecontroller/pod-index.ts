@@ -67,6 +67,13 @@ export class PodIndex {
         );
     }
 
+    /** True when a pod of that node runs as the service account. */
+    usesAccount(node: string, namespace: string, account: string): boolean {
+        return this.#entriesOf(node).some(
+            ({ pod, references }) => pod.metadata.namespace === namespace && references.serviceAccount === account,
+        );
+    }
+
     #entriesOf(node: string): readonly Entry[] {
         const keys = [...(this.#byNode.get(node) ?? [])];
         return keys.map((key) => this.#byPod.get(key)).filter((entry) => entry !== undefined);

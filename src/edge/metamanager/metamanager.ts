@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Ports, WireComponent } from "../../core/component.ts";
-import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
+import { RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
 import { parseResource } from "../../envelope/resource.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { below, type DocumentStore, type StoreOp } from "../../store/store.ts";
 import { STORE_ID } from "../../store/store-id.ts";
+import { Applications } from "./applications.ts";
 import type { MetaManagerConfig } from "./config.ts";
+import { parsePatch, unwrap, withoutNulls, withVersion } from "./contents.ts";
+import { LocalWrites } from "./local-writes.ts";
 import { asObject, compareVersions, type ObjectSource, ObjectTable } from "./object-table.ts";
 import { PendingRequests } from "./pending.ts";
 import { type TokenOwner, TokenTable } from "./token-table.ts";
+import { WriteReport } from "./write-report.ts";
 
 export type MetaManagerPorts = Ports & { readonly store: DocumentStore };
 export type MetaManagerOutput = "edged" | "edgehub";
@@ -31,6 +35,9 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
     readonly #objects: ObjectTable;
     readonly #tokens: TokenTable;
     readonly #pending: PendingRequests;
+    readonly #applications: Applications;
+    /** What is written at this gateway: MetaServer takes it. */
+    readonly writes: LocalWrites;
     #link: "unknown" | "up" | "down" = "unknown";
     #loaded: Promise<void> | undefined;
     #tail: Promise<unknown> = Promise.resolve();
@@ -43,7 +50,20 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         this.#store = below(ports.store, "metamanager/");
         this.#objects = new ObjectTable(this.#store);
         this.#tokens = new TokenTable(this.#store, ports.clock);
-        this.#pending = new PendingRequests(ports.clock, config.remoteQueryTimeoutSeconds * 1000);
+        const timeoutMs = config.remoteQueryTimeoutSeconds * 1000;
+        this.#pending = new PendingRequests(ports.clock, timeoutMs);
+        const toCloud = (envelope: Envelope): void => this.send("edgehub", envelope);
+        this.#applications = new Applications(ports.clock, timeoutMs, toCloud);
+        this.writes = new LocalWrites({
+            ...ports,
+            store: this.#store,
+            objects: this.#objects,
+            applications: this.#applications,
+            report: new WriteReport(ports, toCloud),
+            online: () => this.#link === "up",
+            inOrder: (action) => this.#inOrder(action),
+            tellEdged: (resource, current, previous) => this.#tellEdged(resource, current, previous),
+        });
     }
 
     /** What this gateway knows, for reading: MetaServer offers it. */
@@ -67,6 +87,8 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
 
     async stop(): Promise<void> {
         this.#stopped = true;
+        this.writes.stop();
+        this.#applications.drain();
         this.#pending.drain();
         await this.#tail.catch(() => undefined);
     }
@@ -77,6 +99,7 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         await this.#loaded;
         const { source, resource, operation } = envelope.route;
         if (resource === "link") this.#linkChanged(operation === Operation.connect, envelope);
+        else if (this.#applications.answered(envelope)) return;
         else if (envelope.header.parent_msg_id !== undefined) await this.#inOrder(() => this.#answered(envelope));
         else if (source === Source.edged) await this.#fromEdged(envelope);
         else await this.#inOrder(() => this.#pushed(envelope));
@@ -87,6 +110,7 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         const pods = new Set(this.#objects.list("pod").map(({ object }) => object.metadata.uid));
         const tokens = await this.#tokens.load((podUid) => pods.has(podUid));
         await this.#seal([...plain, ...tokens]);
+        await this.writes.load();
         for (const resource of bad) this.#ports.log.warn("record was unreadable and is fetched again", { resource });
         if (bad.length > 0) await this.#askForAll();
     }
@@ -107,7 +131,7 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
     }
 
     /** Changes are applied one after another, in the order they came. */
-    #inOrder(action: () => Promise<void>): Promise<void> {
+    #inOrder<T>(action: () => Promise<T>): Promise<T> {
         const result = this.#tail.then(action, action);
         this.#tail = result.catch(() => undefined);
         return result;
@@ -115,9 +139,13 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
 
     #linkChanged(up: boolean, envelope: Envelope): void {
         this.#link = up ? "up" : "down";
-        if (!up) for (const request of this.#pending.drain()) this.#refuse(request, "connection lost");
+        if (!up) {
+            for (const request of this.#pending.drain()) this.#refuse(request, "connection lost");
+            this.#applications.drain();
+        }
         this.send("edged", envelope);
         this.#reportState();
+        if (up) this.writes.flush();
     }
 
     async #pushed(envelope: Envelope): Promise<void> {
@@ -126,7 +154,13 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         if (operation === Operation.insert || operation === Operation.update) {
             const object = asObject(envelope.content);
             if (object === undefined) throw new RedgeError("REDGE_METAMANAGER_NOT_AN_OBJECT", { resource });
-            const stored = await this.#objects.put(resource, withVersion(object, envelope.header.resourceversion));
+            const pushed = withVersion(object, envelope.header.resourceversion);
+            if (this.writes.isQueued(resource)) {
+                await this.writes.rebase(resource, pushed);
+                this.send("edgehub", responseTo(envelope, "OK"));
+                return;
+            }
+            const stored = await this.#objects.put(resource, pushed);
             this.send("edgehub", responseTo(envelope, "OK"));
             if (stored === "stored") this.send("edged", envelope);
             this.#reportState();
@@ -134,6 +168,7 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         }
         if (operation === Operation.delete) {
             const uid = asObject(envelope.content)?.metadata.uid;
+            if (this.writes.isQueued(resource)) await this.writes.rebase(resource, undefined);
             const removed = await this.#objects.remove(resource, uid);
             this.send("edgehub", responseTo(envelope, "OK"));
             if (removed !== undefined) this.send("edged", { ...envelope, content: removed });
@@ -163,6 +198,8 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         if (type === "lease" || type === "event") return;
         const object = asObject(unwrap(answer.content));
         if (object === undefined) return;
+        const about = resource.replace(/^([^/]+\/)(pod|node)patch\//, "$1$2/");
+        if (this.writes.isQueued(about)) return this.writes.rebase(about, object);
         if (type === "podpatch" || type === "nodepatch") await this.#refresh(resource.replace("patch/", "/"), object);
         else if (operation === Operation.query || operation === Operation.insert) {
             await this.#objects.put(resource, object);
@@ -231,6 +268,14 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         this.send("edged", responseTo(request, reason, from));
     }
 
+    #tellEdged(resource: string, current: KubeObject | undefined, previous: KubeObject | undefined): void {
+        if (current !== undefined) this.#handOver(resource, current);
+        if (current !== undefined || previous === undefined) return;
+        const operation = Operation.delete;
+        const route = { source: Source.metamanager, group: Group.resource, operation, resource };
+        this.send("edged", newEnvelope({ route, content: previous, timestamp: this.#ports.clock.nowMs() }));
+    }
+
     #handOver(resource: string, object: KubeObject): void {
         const route = { source: Source.metamanager, group: Group.resource, operation: Operation.update, resource };
         this.send("edged", newEnvelope({ route, content: object, timestamp: this.#ports.clock.nowMs() }));
@@ -243,32 +288,4 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         this.#reported = text;
         this.report({ level: "ready", text: this.#link === "down" ? "offline" : "ready", params: { objects } });
     }
-}
-
-/** Stock answers carry `{Object, Err}` or the bare object (wire protocol, section 5.3). */
-function unwrap(content: unknown): unknown {
-    if (content === null || typeof content !== "object" || !("Object" in content)) return content;
-    return (content as { Object: unknown }).Object;
-}
-
-function withVersion(object: KubeObject, headerVersion: string | undefined): KubeObject {
-    if (object.metadata.resourceVersion !== undefined || headerVersion === undefined) return object;
-    return { ...object, metadata: { ...object.metadata, resourceVersion: headerVersion } };
-}
-
-function parsePatch(
-    content: unknown,
-): { metadata?: { uid?: string }; status?: Readonly<Record<string, unknown>> } | undefined {
-    try {
-        const value: unknown = typeof content === "string" ? JSON.parse(content) : content;
-        return value !== null && typeof value === "object" ? value : undefined;
-    } catch (thrown) {
-        throw new RedgeError("REDGE_ENVELOPE_NOT_JSON", { reason: errorText(thrown) });
-    }
-}
-
-function withoutNulls(status: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
-    return Object.fromEntries(
-        Object.entries(status ?? {}).map(([key, value]) => [key, value === null ? undefined : value]),
-    );
 }

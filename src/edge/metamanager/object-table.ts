@@ -18,6 +18,7 @@ export type ChangeListener = (
 
 /** The objects as others may see them: read, and followed. */
 export interface ObjectSource {
+    get(resource: string): KubeObject | undefined;
     list(type?: string): readonly { readonly resource: string; readonly object: KubeObject }[];
     /** Called after each change, once it is on disk. Returns the function that stops. */
     onChange(listener: ChangeListener): () => void;
@@ -98,9 +99,9 @@ export class ObjectTable implements ObjectSource {
         return "stored";
     }
 
-    /** Stores without asking for versions. */
-    async replace(resource: string, object: KubeObject): Promise<void> {
-        const ops: StoreOp[] = [putOf(OBJECTS, resource, object)];
+    /** Stores without asking for versions; `also` is written with it, all or nothing. */
+    async replace(resource: string, object: KubeObject, also: readonly StoreOp[] = []): Promise<void> {
+        const ops: StoreOp[] = [putOf(OBJECTS, resource, object), ...also];
         if (this.#quarantined.has(resource)) ops.push({ op: "delete", key: QUARANTINE + resource });
         await this.#store.write(ops);
         this.#quarantined.delete(resource);
@@ -110,13 +111,17 @@ export class ObjectTable implements ObjectSource {
     }
 
     /** Removes it, if it is that incarnation (no uid: whichever). Returns what was removed. */
-    async remove(resource: string, uid: string | undefined): Promise<KubeObject | undefined> {
+    async remove(
+        resource: string,
+        uid: string | undefined,
+        also: readonly StoreOp[] = [],
+    ): Promise<KubeObject | undefined> {
         const known = this.#objects.get(resource);
         if (known === undefined) return undefined;
         if (uid !== undefined && uid !== "" && known.metadata.uid !== undefined && known.metadata.uid !== uid) {
             return undefined;
         }
-        await this.#store.write([{ op: "delete", key: OBJECTS + resource }]);
+        await this.#store.write([{ op: "delete", key: OBJECTS + resource }, ...also]);
         this.#objects.delete(resource);
         for (const listener of this.#listeners) listener(resource, undefined, known);
         return known;

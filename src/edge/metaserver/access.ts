@@ -16,6 +16,7 @@ const BEARER = /^bearer\s+(\S+)$/i;
 const ACCOUNT = /^system:serviceaccount:([^:]+):/;
 const OPEN_PATHS = ["/healthz", "/livez", "/readyz", "/version"];
 const READ = new Set(["get", "list", "watch"]);
+const WRITE = new Set(["create", "update", "patch", "delete"]);
 /** What a workload may see of its own namespace. Roles are not known at the edge; Secrets are never among it. */
 const ACCOUNT_RESOURCES = new Set(["pods", "configmaps", "services", "endpoints"]);
 
@@ -33,19 +34,30 @@ export function authenticator(operatorToken: string, accountOf: (token: string) 
     };
 }
 
-export const edgeAuthorizer: Authorizer = {
-    async refuse({ user, verb, resource, namespace, path }: Attributes): Promise<string | undefined> {
-        if (user.groups.includes(MASTERS)) return undefined;
-        if (!READ.has(verb)) return ": this gateway offers workloads reading only";
-        if (resource === undefined) {
-            const open = OPEN_PATHS.some((one) => path === one || path.startsWith(`${one}/`));
-            return open || user !== anonymous ? undefined : "";
-        }
-        const own = ACCOUNT.exec(user.name)?.[1];
-        if (own !== undefined && own === namespace && ACCOUNT_RESOURCES.has(resource)) return undefined;
-        return ": a workload may read pods, configmaps, services and endpoints of its own namespace here";
-    },
-};
+/** Whether the account may write that here: with a link the cluster decides, without one what it decided before. */
+export type MayWrite = (user: string, verb: string, resource: string, namespace: string) => boolean;
+
+export function edgeAuthorizer(mayWrite: MayWrite): Authorizer {
+    return {
+        async refuse({ user, verb, resource, namespace, path }: Attributes): Promise<string | undefined> {
+            if (user.groups.includes(MASTERS)) return undefined;
+            if (resource === undefined) {
+                const open = OPEN_PATHS.some((one) => path === one || path.startsWith(`${one}/`));
+                return open || user !== anonymous ? undefined : "";
+            }
+            const own = ACCOUNT.exec(user.name)?.[1];
+            const isOwn = own !== undefined && own === namespace;
+            if (READ.has(verb)) {
+                if (isOwn && ACCOUNT_RESOURCES.has(resource)) return undefined;
+                return ": a workload may read pods, configmaps, services and endpoints of its own namespace here";
+            }
+            if (!isOwn || resource !== "configmaps" || !WRITE.has(verb))
+                return ": a workload may write configmaps of its own namespace here";
+            if (mayWrite(user.name, verb, resource, own)) return undefined;
+            return ": there is no link to the cluster, and it has not let this account do that before";
+        },
+    };
+}
 
 function sameText(a: string, b: string): boolean {
     const [left, right] = [Buffer.from(a), Buffer.from(b)];

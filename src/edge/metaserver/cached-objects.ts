@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "../../core/clock.ts";
-import { parseResource } from "../../envelope/resource.ts";
+import { formatResource, parseResource } from "../../envelope/resource.ts";
 import type { ServedResource } from "../../kube/rest/resources.ts";
-import { expired, StatusError } from "../../kube/rest/status.ts";
+import { expired, notFound } from "../../kube/rest/status.ts";
 import { EventWindow } from "../../kube/storage/event-window.ts";
-import type { Collection, ObjectKey, ObjectRegistry, Snapshot, WatchStart } from "../../kube/storage/registry.ts";
+import {
+    type Collection,
+    type Commit,
+    CommitConflict,
+    type ObjectKey,
+    type ObjectRegistry,
+    type Snapshot,
+    type WatchStart,
+} from "../../kube/storage/registry.ts";
 import { type ChangeType, Stored } from "../../kube/storage/stored.ts";
 import { apiVersionOf, type KubeObject } from "../../kube/types.ts";
+import { type LocalWrites, WriteRaced } from "../metamanager/local-writes.ts";
 import type { ObjectSource } from "../metamanager/object-table.ts";
 
 const HISTORY = 1024;
@@ -19,6 +28,7 @@ const VERSIONS_PER_MS = 1000;
  */
 export class CachedObjects implements ObjectRegistry {
     readonly #source: ObjectSource;
+    readonly #writer: Pick<LocalWrites, "commit">;
     readonly #resources = new Map<string, ServedResource>();
     readonly #versions = new Map<string, number>();
     readonly #windows = new Map<string, EventWindow>();
@@ -27,8 +37,14 @@ export class CachedObjects implements ObjectRegistry {
     #stop: () => void = () => {};
 
     /** @param resources what is served, by the singular name that wire resources use */
-    constructor(source: ObjectSource, resources: readonly ServedResource[], clock: Clock) {
+    constructor(
+        source: ObjectSource,
+        writer: Pick<LocalWrites, "commit">,
+        resources: readonly ServedResource[],
+        clock: Clock,
+    ) {
         this.#source = source;
+        this.#writer = writer;
         for (const resource of resources) this.#resources.set(resource.singular, resource);
         this.#floor = clock.nowMs() * VERSIONS_PER_MS;
         this.#revision = this.#floor;
@@ -65,13 +81,29 @@ export class CachedObjects implements ObjectRegistry {
         return this.#window(collection.plural).watch(start);
     }
 
-    /** @throws 405 always: a gateway's copy is read here and written in the cluster */
-    async commit(): Promise<Stored> {
-        throw new StatusError(
-            405,
-            "MethodNotAllowed",
-            "the objects of a gateway are read only here: write to the cluster",
-        );
+    /** With a link in the cluster, without one here. @throws CommitConflict, StatusError, REDGE_STORE_* */
+    async commit({ key, next, base, by = "" }: Commit): Promise<Stored> {
+        const served = this.#servedAs(key);
+        if (served === undefined) throw notFound(key, key.name);
+        const name = formatResource(key.namespace, served.singular, key.name);
+        const from = this.#source.get(name);
+        const current = from === undefined ? undefined : this.#stored(name, from);
+        if (current?.revision !== base?.revision) throw new CommitConflict(current);
+        try {
+            const write = {
+                resource: name,
+                type: served,
+                actor: actorOf(by),
+                from,
+                next: next && ofCluster(next, from),
+            };
+            const now = await this.#writer.commit(write);
+            return this.#stored(name, now);
+        } catch (error) {
+            if (!(error instanceof WriteRaced)) throw error;
+            const object = this.#source.get(name);
+            throw new CommitConflict(object === undefined ? undefined : this.#stored(name, object));
+        }
     }
 
     #changed(name: string, current: KubeObject | undefined, previous: KubeObject | undefined): void {
@@ -105,6 +137,18 @@ export class CachedObjects implements ObjectRegistry {
         }
         return window;
     }
+}
+
+/** "operator", or "serviceaccount:<namespace>:<name>". */
+export function actorOf(user: string): string {
+    return user.replace(/^system:/, "");
+}
+
+/** With the cluster's version in place of this gateway's. */
+function ofCluster(object: KubeObject, from: KubeObject | undefined): KubeObject {
+    const { resourceVersion: _ours, ...metadata } = object.metadata;
+    const version = from?.metadata.resourceVersion;
+    return { ...object, metadata: { ...metadata, ...(version === undefined ? {} : { resourceVersion: version }) } };
 }
 
 /** With kind and this gateway's version; messages of the cloud may leave the former out. */

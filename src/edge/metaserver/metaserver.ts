@@ -6,20 +6,25 @@ import type { Component, Ports } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { builtinResources } from "../../kube/builtin/resources.ts";
 import { openApiHandlers } from "../../kube/openapi/handlers.ts";
+import { addWarning } from "../../kube/rest/context.ts";
 import { ObjectService } from "../../kube/rest/objects.ts";
 import { ResourceHandler } from "../../kube/rest/resource-handler.ts";
-import { READ_VERBS, ResourceTable, type ServedResource } from "../../kube/rest/resources.ts";
+import { ALL_VERBS, READ_VERBS, ResourceTable, type ServedResource, type Verb } from "../../kube/rest/resources.ts";
 import { type Connector, fixedJson, type PathHandler, plainText, RestHandler } from "../../kube/rest/rest-handler.ts";
+import type { LocalWrites } from "../metamanager/local-writes.ts";
 import type { ObjectSource } from "../metamanager/object-table.ts";
 import type { TokenOwner } from "../metamanager/token-table.ts";
 import { authenticator, edgeAuthorizer } from "./access.ts";
-import { CachedObjects } from "./cached-objects.ts";
+import { bindPods } from "./bind-pods.ts";
+import { actorOf, CachedObjects } from "./cached-objects.ts";
 import type { MetaServerConfig } from "./config.ts";
 import { loadCredentials, writeOperatorKubeconfig } from "./credentials.ts";
 import { servePodLog } from "./pod-log.ts";
 
 export interface MetaServerPorts extends Pick<Ports, "clock" | "log" | "random"> {
     readonly cache: ObjectSource;
+    /** Takes what is written here. */
+    readonly writes: Pick<LocalWrites, "commit" | "mayWrite" | "online">;
     /** Whose service account token this is, if the cloud issued it to this gateway. */
     readonly accountOf: (token: string) => TokenOwner | undefined;
 }
@@ -36,17 +41,26 @@ const SERVED = new Set([
     "PersistentVolume",
     "PersistentVolumeClaim",
 ]);
+/** What can be changed here. A Node is registered by its gateway, and deleted in the cluster. */
+const WRITABLE: Readonly<Record<string, readonly Verb[]>> = {
+    Pod: ALL_VERBS,
+    ConfigMap: ALL_VERBS,
+    Secret: ALL_VERBS,
+    Node: [...READ_VERBS, "patch", "update"],
+};
 const VERSION = {
     major: "1",
     minor: "32",
     gitVersion: "v1.32.0+redge-edge",
     platform: `${process.platform}/${process.arch}`,
 };
+const READS = new Set(["GET", "HEAD", "OPTIONS"]);
+const KEPT = "no link to the cluster: the change holds here now, and is offered to the cluster when the link is back";
 const STOP_GRACE_MS = 300;
 
 /**
- * The Kubernetes API of a gateway: what MetaManager keeps can be got, listed and watched, and logs read, with the
- * cloud or without it. Loopback and TLS; a workload reads its own namespace, the operator everything.
+ * The Kubernetes API of a gateway: what MetaManager keeps can be got, listed, watched and changed, and logs read, with
+ * the cloud or without it. Loopback and TLS; a workload keeps to its own namespace, the operator may everything.
  */
 export class MetaServer implements Component {
     readonly #config: MetaServerConfig;
@@ -77,10 +91,14 @@ export class MetaServer implements Component {
         const { clock } = this.#ports;
         const credentials = await loadCredentials(folder, clock);
         const resources = servedResources();
-        const objects = new CachedObjects(this.#ports.cache, resources, clock);
+        const objects = new CachedObjects(this.#ports.cache, this.#ports.writes, resources, clock);
         const handler = this.#handler(objects, resources, credentials.operatorToken);
         const options = { cert: credentials.certPem, key: credentials.keyPem, minVersion: "TLSv1.2" } as const;
-        const server = createServer(options, (request, response) => void handler.handle(request, response));
+        const server = createServer(options, (request, response) => {
+            // kubectl prints it.
+            if (!READS.has(request.method ?? "") && !this.#ports.writes.online) addWarning(response, KEPT);
+            void handler.handle(request, response);
+        });
         server.requestTimeout = 0;
         await new Promise<void>((resolve, reject) => {
             const failed = (error: Error): void =>
@@ -110,17 +128,19 @@ export class MetaServer implements Component {
     }
 
     #handler(registry: CachedObjects, resources: readonly ServedResource[], operatorToken: string): RestHandler {
-        const { clock, random, accountOf } = this.#ports;
+        const { clock, random, accountOf, writes } = this.#ports;
         const table = new ResourceTable();
         for (const resource of resources) table.set(resource);
-        const objects = new ObjectService({ registry, clock, random, admitCreate: async () => {} });
+        const objects = new ObjectService({ registry, clock, random, admitCreate: bindPods(this.#ports.cache) });
         const log: Connector = (request) => servePodLog(request, registry, this.#config.kubelet);
         const ok = plainText(() => "ok");
         return new RestHandler({
             table,
             resources: new ResourceHandler({ reader: registry, objects, applier: undefined, clock }),
             authenticate: authenticator(operatorToken, accountOf),
-            authorizer: edgeAuthorizer,
+            authorizer: edgeAuthorizer((user, verb, plural, namespace) =>
+                writes.mayWrite(actorOf(user), verb, plural, namespace),
+            ),
             connectors: new Map([["/pods/log", log]]),
             paths: new Map<string, PathHandler>([
                 ...openApiHandlers(table),
@@ -136,7 +156,7 @@ function servedResources(): ServedResource[] {
         .filter(({ kind, group }) => SERVED.has(kind) && group !== "events.k8s.io")
         .map((resource) => ({
             ...resource,
-            verbs: READ_VERBS,
+            verbs: WRITABLE[resource.kind] ?? READ_VERBS,
             subresources: resource.subresources.filter(({ name }) => name === "log" && resource.kind === "Pod"),
         }));
 }

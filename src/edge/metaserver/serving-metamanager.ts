@@ -14,6 +14,7 @@ export class ServingMetaManager extends MetaManager {
         this.server = new MetaServer(serverConfig, {
             ...ports,
             cache: this.cache,
+            writes: this.writes,
             accountOf: (token) => this.accountOf(token),
         });
     }

@@ -109,7 +109,7 @@ export class ObjectService {
             return new Stored(object, 0);
         }
         try {
-            return await this.#ports.registry.commit({ key, next: object, base: undefined });
+            return await this.#ports.registry.commit({ key, next: object, base: undefined, by: options.user });
         } catch (error) {
             if (error instanceof CommitConflict) throw alreadyExists(resource, metadata.name);
             throw error;
@@ -140,6 +140,7 @@ export class ObjectService {
                     key,
                     next: finished ? undefined : next,
                     base: finished ? new Stored(next, current.revision) : current,
+                    by: options.user,
                 });
             } catch (error) {
                 if (!(error instanceof CommitConflict)) throw error;
@@ -163,7 +164,7 @@ export class ObjectService {
             if (next === current.object) return { stored: current, removed: false };
             if (options.dryRun) return { stored: current, removed: next === undefined };
             try {
-                const stored = await this.#ports.registry.commit({ key, next, base: current });
+                const stored = await this.#ports.registry.commit({ key, next, base: current, by: options.user });
                 return { stored, removed: next === undefined };
             } catch (error) {
                 if (!(error instanceof CommitConflict)) throw error;

@@ -45,6 +45,8 @@ export interface Commit {
     readonly next: KubeObject | undefined;
     /** The version this change was made from; undefined: the object must not exist. */
     readonly base: Stored | undefined;
+    /** The user who asked for it, for registries that pass it on. */
+    readonly by?: string;
 }
 
 /** Where objects are read from and written to. */

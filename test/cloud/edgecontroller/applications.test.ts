@@ -77,6 +77,40 @@ describe("requests of programs at the edge", () => {
         expect(created["Status"]).toBe("Rejected");
     });
 
+    test("a node speaks for its operators and for the service accounts of its own pods, for nobody else", async () => {
+        const cluster = new RuledCluster();
+        const rig = await edgeRig({}, cluster).start();
+        await cluster.create(Kinds.configMap, configMap("a"));
+        await cluster.create(Kinds.pod, {
+            apiVersion: "v1",
+            kind: "Pod",
+            metadata: { name: "p", namespace: "shop", uid: "p" },
+            spec: { nodeName: "edge-1", serviceAccountName: "robot", containers: [] },
+        });
+        await rig.settle();
+        const get = (Actor: string) =>
+            ask(rig, { ID: Actor, Verb: "get", Key: "/core/v1/configmaps/default/a", Actor });
+        expect(await get("operator")).toMatchObject({ Status: "Approved" });
+        expect(cluster.asked.at(-1)).toMatchObject({
+            user: "redge:operator:edge-1",
+            groups: ["redge:operators", "system:authenticated"],
+        });
+        expect(await get("serviceaccount:shop:robot")).toMatchObject({ Status: "Approved" });
+        expect(cluster.asked.at(-1)).toMatchObject({
+            user: "system:serviceaccount:shop:robot",
+            groups: ["system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"],
+        });
+        const before = cluster.asked.length;
+        for (const actor of [
+            "serviceaccount:shop:other",
+            "serviceaccount:default:robot",
+            "serviceaccount:shop:robot:x",
+            "root",
+        ])
+            expect(await get(actor)).toMatchObject({ Error: { ErrStatus: { code: 403 } } });
+        expect(cluster.asked).toHaveLength(before);
+    });
+
     test("the API's own refusals come back as they are", async () => {
         const rig = await edgeRig({ authorization: "kubeedge" }).start();
         const answer = await ask(rig, { Verb: "get", Key: "/core/v1/configmaps/default/none" });

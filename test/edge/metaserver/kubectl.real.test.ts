@@ -66,8 +66,8 @@ describeWith([program("kubectl")], "stock kubectl on a gateway without its cloud
         expect(await kubectl.run("version")).toContain("redge-edge");
     });
 
-    it("says that nothing is written here", async () => {
-        const { code, stderr } = await kubectl.try(["delete", "pod", "web"]);
+    it("says what cannot be written here", async () => {
+        const { code, stderr } = await kubectl.try(["delete", "node", "edge"]);
         expect(code).not.toBe(0);
         expect(stderr).toContain("MethodNotAllowed");
     });

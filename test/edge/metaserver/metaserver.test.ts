@@ -59,9 +59,18 @@ function push(operation: string, type: string, content: KubeObject): Promise<voi
     );
 }
 
-function ask(path: string, token?: string, method = "GET"): Promise<{ code: number; text: string }> {
+function linkTo(up: boolean): Promise<void> {
+    const operation = up ? "connect" : "disconnect";
+    return meta.receive(newEnvelope({ route: { source: "edgehub", operation, resource: "link" }, content: null }));
+}
+
+function ask(path: string, token?: string, method = "GET", body?: string): Promise<{ code: number; text: string }> {
     return new Promise((resolve, reject) => {
-        const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+        const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+        const headers = {
+            ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+            ...(body === undefined ? {} : { "Content-Type": type }),
+        };
         const sent = request(`${meta.server.url}${path}`, { method, ca: ca(), agent: false, headers }, (answer) => {
             let text = "";
             answer.on("data", (chunk: Buffer) => {
@@ -70,7 +79,7 @@ function ask(path: string, token?: string, method = "GET"): Promise<{ code: numb
             answer.on("end", () => resolve({ code: answer.statusCode ?? 0, text }));
         });
         sent.on("error", reject);
-        sent.end();
+        sent.end(body);
     });
 }
 
@@ -155,6 +164,7 @@ describe("MetaServer", () => {
         await push("update", "configmap", object("ConfigMap", "mine", "5", {}, "shop"));
         await push("update", "secret", object("Secret", "hidden", "5", {}, "shop"));
         await issueToken("shop", "robot", "issued-token", 600);
+        await linkTo(false);
         expect((await ask("/api/v1/namespaces/shop/configmaps/mine", "issued-token")).code).toBe(200);
         expect((await ask("/api/v1/namespaces/shop/secrets/hidden", "issued-token")).code).toBe(403);
         expect((await ask("/api/v1/namespaces/other/configmaps", "issued-token")).code).toBe(403);
@@ -164,11 +174,66 @@ describe("MetaServer", () => {
         expect((await ask("/api/v1/namespaces/shop/configmaps/mine", "issued-token")).code).toBe(401);
     });
 
-    it("writes nothing, not even for the operator, and says so", async () => {
+    it("lets a workload write without a link what the cluster let it write before, and nothing else", async () => {
+        const path = "/api/v1/namespaces/shop/configmaps/mine";
+        await push("update", "configmap", object("ConfigMap", "mine", "5", { data: { a: "1" } }, "shop"));
+        await issueToken("shop", "robot", "issued-token");
+        const asked: unknown[] = [];
+        meta.on("output", (output, envelope) => {
+            const content = envelope.content as { Verb?: string; Actor?: string; ReqBody?: string };
+            if (output !== "edgehub" || envelope.route.source !== "metaserver") return;
+            asked.push([content.Verb, content.Actor]);
+            const made = JSON.parse(Buffer.from(content.ReqBody ?? "", "base64").toString()) as KubeObject;
+            const answer = { ...made, metadata: { ...made.metadata, resourceVersion: "6" } };
+            const RespBody = Buffer.from(JSON.stringify(answer)).toString("base64");
+            setImmediate(() => void meta.receive(responseTo(envelope, { Status: "Approved", RespBody })));
+        });
+        const patch = (value: string) => ask(path, "issued-token", "PATCH", JSON.stringify({ data: { a: value } }));
+        await linkTo(false);
+        expect(await patch("2")).toMatchObject({ code: 403, text: expect.stringContaining("no link to the cluster") });
+        await linkTo(true);
+        expect((await patch("3")).code).toBe(200);
+        expect(asked).toEqual([["update", "serviceaccount:shop:robot"]]);
+        await linkTo(false);
+        expect((await patch("4")).code).toBe(200);
+        expect((await ask(path, "issued-token", "DELETE")).code).toBe(403);
+        const other = "/api/v1/namespaces/shop/secrets/hidden";
+        expect((await ask(other, "issued-token", "PATCH", "{}")).code).toBe(403);
+        expect(await ask(path, "issued-token")).toMatchObject({ code: 200, text: expect.stringContaining('"a":"4"') });
+    });
+
+    it("tells a client when the cluster does not answer, and keeps what was", async () => {
         await push("update", "configmap", object("ConfigMap", "one", "5"));
-        const refused = await ask("/api/v1/namespaces/default/configmaps/one", operatorToken(), "DELETE");
-        expect(refused.code).toBe(405);
+        await linkTo(true);
+        const deleted = ask("/api/v1/namespaces/default/configmaps/one", operatorToken(), "DELETE");
+        await new Promise<void>((resolve) => {
+            meta.on("output", (_, envelope) => {
+                if (envelope.route.source === "metaserver") resolve();
+            });
+        });
+        await linkTo(false);
+        expect((await deleted).code).toBe(503);
         expect((await ask("/api/v1/namespaces/default/configmaps/one", operatorToken())).code).toBe(200);
+    });
+
+    it("binds a pod that is created here to this node, and refuses one of another", async () => {
+        await push("update", "node", {
+            ...object("Node", "edge-1", "3"),
+            metadata: { name: "edge-1", uid: "n", resourceVersion: "3" },
+        });
+        await linkTo(false);
+        const made = (nodeName?: string): string =>
+            JSON.stringify({
+                apiVersion: "v1",
+                kind: "Pod",
+                metadata: { name: `p-${nodeName ?? "here"}` },
+                spec: { containers: [{ name: "c", image: "i" }], ...(nodeName === undefined ? {} : { nodeName }) },
+            });
+        const path = "/api/v1/namespaces/default/pods";
+        const created = await ask(path, operatorToken(), "POST", made());
+        expect(created.code).toBe(201);
+        expect(JSON.parse(created.text)).toMatchObject({ spec: { nodeName: "edge-1" } });
+        expect((await ask(path, operatorToken(), "POST", made("edge-2"))).code).toBe(422);
     });
 
     it("reads logs from Edged, without a cloud", async () => {

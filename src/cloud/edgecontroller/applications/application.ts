@@ -10,6 +10,8 @@ export interface Application {
     readonly verb: string;
     readonly target: { readonly type: ResourceType; readonly namespace?: string; readonly name?: string };
     readonly subresource: string | undefined;
+    /** Redge: on whose behalf the node asks, "operator" or "serviceaccount:<namespace>:<name>". Absent: its own. */
+    readonly actor: string | undefined;
     readonly options: JsonRecord;
     readonly body: unknown;
 }
@@ -30,6 +32,7 @@ export function parseApplication(content: unknown): Application | undefined {
         verb: asText(document["Verb"]) ?? "",
         target: { type, ...(namespaced ? { namespace } : {}), ...(name === ABSENT ? {} : { name }) },
         subresource: asText(document["Subresource"]),
+        actor: asText(document["Actor"]),
         options: asRecord(decode(document["Option"])),
         body: decode(document["ReqBody"]),
     };

@@ -3,10 +3,11 @@ import type { Ports } from "../../../core/component.ts";
 import { RedgeError } from "../../../core/errors/redge-error.ts";
 import { asRecord, isRecord } from "../../../core/json.ts";
 import { type Envelope, Group, responseTo, Source } from "../../../envelope/envelope.ts";
-import type { KubeClient, PatchType } from "../../../kube/client/client.ts";
+import type { DeleteOptions, KubeClient, PatchType } from "../../../kube/client/client.ts";
 import type { KubeObject } from "../../../kube/types.ts";
-import { isAllowed } from "../../shared/access-review.ts";
+import { isAllowed, type Subject } from "../../shared/access-review.ts";
 import type { EdgeControllerConfig } from "../config.ts";
+import type { PodIndex } from "../pod-index.ts";
 import { statusOf } from "../replies.ts";
 import { type Application, approved, parseApplication, rejected } from "./application.ts";
 import { Watches } from "./watches.ts";
@@ -30,14 +31,16 @@ export class Applications {
     readonly #mode: EdgeControllerConfig["authorization"];
     readonly #send: (envelope: Envelope) => void;
     readonly #watches: Watches;
+    readonly #pods: Pick<PodIndex, "usesAccount">;
 
     constructor(
         mode: EdgeControllerConfig["authorization"],
-        ports: Ports & { readonly cluster: KubeClient },
+        ports: Ports & { readonly cluster: KubeClient; readonly pods: Pick<PodIndex, "usesAccount"> },
         send: (envelope: Envelope) => void,
     ) {
         this.#mode = mode;
         this.#cluster = ports.cluster;
+        this.#pods = ports.pods;
         this.#send = send;
         this.#watches = new Watches(ports.cluster, ports, send);
     }
@@ -82,12 +85,33 @@ export class Applications {
         this.#send(responseTo(request, answer, ANSWER));
     }
 
-    async #authorize(node: string, { verb, target, subresource }: Application): Promise<void> {
+    /**
+     * A node may speak for the service accounts of its own pods, whose tokens it can have anyway, and for the people
+     * who operate it, whom the cluster knows as a user and a group of their own.
+     * @throws REDGE_CLOUD_FORBIDDEN for anybody else
+     */
+    #subject(node: string, actor: string | undefined): Subject {
+        if (actor === undefined) {
+            return { user: `system:node:${node}`, groups: ["system:nodes", "system:authenticated"] };
+        }
+        if (actor === "operator") {
+            return { user: `redge:operator:${node}`, groups: ["redge:operators", "system:authenticated"] };
+        }
+        const [kind, namespace = "", name = "", ...more] = actor.split(":");
+        if (kind === "serviceaccount" && more.length === 0 && this.#pods.usesAccount(node, namespace, name)) {
+            const groups = [`system:serviceaccounts`, `system:serviceaccounts:${namespace}`, "system:authenticated"];
+            return { user: `system:serviceaccount:${namespace}:${name}`, groups };
+        }
+        const reason = "none of its pods runs as that service account";
+        throw new RedgeError("REDGE_CLOUD_FORBIDDEN", { node, operation: "impersonate", resource: actor, reason });
+    }
+
+    async #authorize(node: string, { verb, target, subresource, actor }: Application): Promise<void> {
         if (this.#mode === "kubeedge") return;
         const verbs: Readonly<Record<string, string>> = { updatestatus: "update" };
         const { type, namespace, name } = target;
         const part = verb === "updatestatus" ? "status" : subresource;
-        const subject = { user: `system:node:${node}`, groups: ["system:nodes", "system:authenticated"] };
+        const subject = this.#subject(node, actor);
         const allowed = await isAllowed(this.#cluster, subject, {
             verb: verbs[verb] ?? verb,
             group: type.group,
@@ -132,7 +156,7 @@ export class Applications {
             case "patch":
                 return this.#patch(application);
             case "delete":
-                await this.#cluster.delete(ref);
+                await this.#cluster.delete(ref, deleteOptions(options));
                 return undefined;
             default:
                 throw unsupported(`the verb ${verb}`);
@@ -154,6 +178,17 @@ export class Applications {
         const part = typeof subresource === "string" && subresource !== "" ? { subresource } : {};
         return this.#cluster.patch({ type, namespace, name }, patch, kind, part);
     }
+}
+
+/** metav1.DeleteOptions, as far as the client carries them. */
+function deleteOptions(options: Record<string, unknown>): DeleteOptions {
+    const { uid, resourceVersion } = asRecord(options["preconditions"]);
+    const seconds = options["gracePeriodSeconds"];
+    return {
+        ...(typeof uid === "string" ? { uid } : {}),
+        ...(typeof resourceVersion === "string" ? { resourceVersion } : {}),
+        ...(typeof seconds === "number" ? { gracePeriodSeconds: seconds } : {}),
+    };
 }
 
 function selectors(options: Record<string, unknown>) {

@@ -66,12 +66,7 @@ async function* linesOf(path: string, endBytes?: number): AsyncGenerator<string>
 }
 
 /** New lines as they come, until the container ends or the reader goes. Survives rotation. */
-async function* follow(
-    path: string,
-    fromBytes: number,
-    query: LogQuery,
-    running: Running,
-): AsyncGenerator<LogChunk> {
+async function* follow(path: string, fromBytes: number, query: LogQuery, running: Running): AsyncGenerator<LogChunk> {
     let offset = fromBytes;
     let rest = "";
     let ended = false;
@@ -91,7 +86,8 @@ async function* follow(
                 if (chunk !== undefined) yield chunk;
             }
         } else if (ended) return;
-        else if (!(await running())) ended = true; // What it wrote at the very end is read in one more round.
+        else if (!(await running()))
+            ended = true; // What it wrote at the very end is read in one more round.
         else await changed(path, query.signal);
     }
 }
