@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createReadStream, watch } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import type { LogChunk, LogQuery } from "./runtime.ts";
 
 const FOLLOW_POLL_MS = 250;
 const NEWLINE = 0x0a;
+const READ_BYTES = 64 * 1024;
 
 /** Whether the container still writes to its log: asked whenever everything there is has been read. */
 export type Running = () => boolean | Promise<boolean>;
@@ -65,31 +66,61 @@ async function* linesOf(path: string, endBytes?: number): AsyncGenerator<string>
     if (rest !== "") yield rest;
 }
 
-/** New lines as they come, until the container ends or the reader goes. Survives rotation. */
+/**
+ * New lines as they come, until the container ends or the reader goes. The file stays open, so that after a rotation what was
+ * written to the old one is read to its end before the new one is begun.
+ */
 async function* follow(path: string, fromBytes: number, query: LogQuery, running: Running): AsyncGenerator<LogChunk> {
+    let file: FileHandle | undefined;
     let offset = fromBytes;
-    let rest = "";
+    let rest = Buffer.alloc(0);
     let ended = false;
-    while (query.signal?.aborted !== true) {
-        const size = await sizeOf(path);
-        if (size < offset) offset = 0;
-        if (size > offset) {
-            const file = await open(path, "r");
-            const buffer = Buffer.alloc(Math.min(size - offset, 1 << 20));
-            const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
-            await file.close();
-            offset += bytesRead;
-            const parts = (rest + buffer.toString("utf8", 0, bytesRead)).split("\n");
-            rest = parts.pop() ?? "";
-            for (const line of parts) {
-                const chunk = chunkOf(line, query.timestamps === true);
-                if (chunk !== undefined) yield chunk;
-            }
-        } else if (ended) return;
-        else if (!(await running()))
-            ended = true; // What it wrote at the very end is read in one more round.
-        else await changed(path, query.signal);
+    try {
+        while (query.signal?.aborted !== true) {
+            file ??= await openIfThere(path);
+            // Asked before the reading: what is read after a yes is all there will be.
+            const replaced = file !== undefined && (await isReplaced(file, path));
+            const data = file === undefined ? rest.subarray(0, 0) : await readFrom(file, offset);
+            if (data.length > 0) {
+                offset += data.length;
+                const text = Buffer.concat([rest, data]);
+                const end = text.lastIndexOf(NEWLINE) + 1;
+                rest = text.subarray(end);
+                for (const line of text.toString("utf8", 0, end).split("\n")) {
+                    const chunk = chunkOf(line, query.timestamps === true);
+                    if (chunk !== undefined) yield chunk;
+                }
+            } else if (replaced) {
+                await file?.close();
+                file = undefined;
+                offset = 0;
+            } else if (ended) return;
+            else if (!(await running()))
+                ended = true; // What it wrote at the very end is read in one more round.
+            else await changed(path, query.signal);
+        }
+    } finally {
+        await file?.close();
     }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+    return open(path, "r").catch((thrown: NodeJS.ErrnoException) => {
+        if (thrown.code === "ENOENT") return undefined;
+        throw thrown;
+    });
+}
+
+/** Another file is at the path now. One that was only moved away may still be written to. */
+async function isReplaced(file: FileHandle, path: string): Promise<boolean> {
+    const [own, there] = await Promise.all([file.stat(), stat(path).catch(() => undefined)]);
+    return there !== undefined && there.ino !== own.ino;
+}
+
+async function readFrom(file: FileHandle, offset: number): Promise<Buffer> {
+    const buffer = Buffer.alloc(READ_BYTES);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
+    return buffer.subarray(0, bytesRead);
 }
 
 /** Resolves at the next change of the file, or after a moment (a container that ends writes nothing). */
@@ -111,10 +142,6 @@ function changed(path: string, signal: AbortSignal | undefined): Promise<void> {
         }
         signal?.addEventListener("abort", done, { once: true });
     });
-}
-
-async function sizeOf(path: string): Promise<number> {
-    return (await stat(path).catch(() => undefined))?.size ?? 0;
 }
 
 function timeOf(line: string): number {

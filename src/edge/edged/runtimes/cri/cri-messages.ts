@@ -12,6 +12,7 @@ import type { Message } from "./codec.ts";
 
 /** ContainerState of runtime.v1. */
 const STATE = { created: 0, running: 1, exited: 2, unknown: 3 } as const;
+export const RUNNING = STATE.running;
 const READY = 0;
 const NANOSECONDS = 1e6;
 

@@ -31,6 +31,7 @@ import {
     type CriSandbox,
     configuredHandlers,
     isReady,
+    RUNNING,
     sandboxImage,
     toContainer,
     toImages,
@@ -40,6 +41,7 @@ import {
 import { containerConfig, sandboxConfig } from "./cri-options.ts";
 import { openPort, openSession } from "./cri-sessions.ts";
 import { hostsFile } from "./hosts-file.ts";
+import { LOG_MAX_BYTES, removeLog, rotateLog } from "./log-rotation.ts";
 
 export type CriRuntimePorts = Pick<Ports, "clock" | "log"> & {
     readonly socket: string;
@@ -47,12 +49,16 @@ export type CriRuntimePorts = Pick<Ports, "clock" | "log"> & {
     readonly owner: string;
     /** Folder for container logs and hosts files. */
     readonly logDir: string;
+    /** At which a log is rotated; absent: the kubelet's. */
+    readonly logMaxBytes?: number;
 };
 
 /** As the kubelet's: engines before containerd 1.7 have no events. */
 const RELIST_MS = 1_000;
 const RETRY_MS = 2_000;
 const KEPT_DEAD = 1;
+/** As often as the kubelet looks at log files. */
+const LOGS_MS = 10_000;
 
 /** Runs pods on a CRI engine (runtime.v1: containerd 1.6 and newer, CRI-O). State lives in the engine. */
 export class CriRuntime implements PodRuntime {
@@ -65,6 +71,7 @@ export class CriRuntime implements PodRuntime {
     #sandboxImage: string | undefined;
     #seen = new Map<string, string>();
     #timer: Timer | undefined;
+    #logTimer: Timer | undefined;
     #stopped = false;
 
     constructor(ports: CriRuntimePorts) {
@@ -78,11 +85,13 @@ export class CriRuntime implements PodRuntime {
 
     async start(): Promise<void> {
         await this.#look();
+        this.#rotateLater();
     }
 
     async stop(): Promise<void> {
         this.#stopped = true;
         this.#timer?.cancel();
+        this.#logTimer?.cancel();
         this.#client.close();
     }
 
@@ -199,7 +208,9 @@ export class CriRuntime implements PodRuntime {
         const same = (record?.containers ?? []).filter(({ name }) => name === spec.container.name);
         for (const old of same) {
             const stale = old.attempt < spec.attempt - KEPT_DEAD || old.attempt === spec.attempt;
-            if (stale) await this.removeContainer(old.id);
+            if (!stale) continue;
+            await this.removeContainer(old.id);
+            await removeLog(this.#logPath(old));
         }
         const hosts = await hostsFile(this.#ports.logDir, spec.pod, sandbox.ips);
         try {
@@ -239,12 +250,23 @@ export class CriRuntime implements PodRuntime {
     async *logs(id: string, query: LogQuery): AsyncGenerator<LogChunk> {
         const record = await this.#container(id);
         if (record === undefined) throw new RedgeError("REDGE_RUNTIME_NO_CONTAINER", { container: id, pod: "" });
-        const path = join(this.#ports.logDir, record.pod.uid, `${record.name}.${record.attempt}.log`);
         // The engine is asked, not what the last look at it saw: that may be from before the start.
-        yield* readCriLog(path, query, async () => {
+        yield* readCriLog(this.#logPath(record), query, async () => {
             const now = await this.#container(id);
             return now !== undefined && now.state.phase !== "exited";
         });
+    }
+
+    /** Keeps the logs of what runs from growing without end. Done by itself every ten seconds. */
+    async rotateLogs(): Promise<void> {
+        for (const { id, state } of await this.#containers({})) {
+            const record = state === RUNNING ? await this.#container(id) : undefined;
+            if (record === undefined) continue;
+            const reopen = async (): Promise<void> => {
+                await this.#client.call("ReopenContainerLog", ["ContainerId", { container_id: id }], "Empty");
+            };
+            await rotateLog(this.#logPath(record), this.#ports.logMaxBytes ?? LOG_MAX_BYTES, reopen);
+        }
     }
 
     async exec({ containerId, command, stdin, tty }: ExecRequest): Promise<ExecSession> {
@@ -355,6 +377,20 @@ export class CriRuntime implements PodRuntime {
             "ListContainersResponse",
         );
         return answer["containers"] as readonly CriContainer[];
+    }
+
+    #logPath({ pod, name, attempt }: ContainerRecord): string {
+        return join(this.#ports.logDir, pod.uid, `${name}.${attempt}.log`);
+    }
+
+    #rotateLater(): void {
+        if (this.#stopped) return;
+        this.#logTimer = this.#ports.clock.after(LOGS_MS, () => {
+            const rotated = this.#info.ready ? this.rotateLogs() : Promise.resolve();
+            rotated
+                .catch((thrown: unknown) => this.#ports.log.warn("logs could not be rotated", { error: thrown }))
+                .finally(() => this.#rotateLater());
+        });
     }
 
     #labels(labels: Readonly<Record<string, string>>): Record<string, string> {
