@@ -5,7 +5,17 @@ import { asRecord, asText } from "../../core/json.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { ResourceType } from "../../kube/types.ts";
 import { isAllowed } from "../shared/access-review.ts";
+import type { RestAnswer } from "./rest-listener.ts";
 import type { Route } from "./route.ts";
+
+/** What a caller's right is judged by: the Rule, or a drawn route, which has no name. */
+export type Called = Pick<Route, "key" | "namespace" | "name">;
+
+const UNAUTHENTICATED: RestAnswer = {
+    status: 401,
+    headers: { "www-authenticate": ["Bearer"] },
+    body: "a bearer token of the cluster is needed\n",
+};
 
 export type Verdict = "allowed" | "unauthenticated" | "forbidden";
 
@@ -33,8 +43,16 @@ export class CallerCheck {
         this.#clock = clock;
     }
 
+    /** What a caller who may not call is answered. @throws REDGE_KUBE_* when the cluster cannot be asked */
+    async refusal(authorization: string | undefined, route: Called): Promise<RestAnswer | undefined> {
+        const verdict = await this.check(authorization, route);
+        if (verdict === "unauthenticated") return UNAUTHENTICATED;
+        if (verdict === "forbidden") return { status: 403, body: `may not create rules/requests of ${route.key}\n` };
+        return undefined;
+    }
+
     /** @throws REDGE_KUBE_* when the cluster cannot be asked */
-    async check(authorization: string | undefined, route: Route): Promise<Verdict> {
+    async check(authorization: string | undefined, route: Called): Promise<Verdict> {
         const token = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
         if (token === undefined) return "unauthenticated";
         const key = createHash("sha256").update(`${route.key}\n${token}`).digest("base64");
@@ -51,7 +69,7 @@ export class CallerCheck {
         return verdict;
     }
 
-    async #ask(token: string, route: Route): Promise<Verdict> {
+    async #ask(token: string, route: Called): Promise<Verdict> {
         const reviewed = await this.#cluster.create(tokenReview, {
             apiVersion: "authentication.k8s.io/v1",
             kind: "TokenReview",

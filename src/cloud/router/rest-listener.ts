@@ -19,6 +19,8 @@ export interface RestRequest {
     readonly body: () => Promise<Buffer>;
 }
 
+export type ListenerConfig = Pick<RouterConfig, "host" | "port" | "tls">;
+
 export interface RestAnswer {
     readonly status: number;
     readonly headers?: Readonly<Record<string, readonly string[]>>;
@@ -40,13 +42,17 @@ const HOP_HEADERS = new Set([
 
 /** `https://<cloud>:9443/<node>/<namespace>/<path>`: requests for edge nodes, by rules whose source is of type rest. */
 export class RestListener {
-    readonly #config: RouterConfig;
+    readonly #config: ListenerConfig;
     readonly #identity: CloudIdentity;
     readonly #answer: (request: RestRequest) => Promise<RestAnswer>;
     #server: Server | HttpsServer | undefined;
     #unlisten: (() => void) | undefined;
 
-    constructor(config: RouterConfig, identity: CloudIdentity, answer: (request: RestRequest) => Promise<RestAnswer>) {
+    constructor(
+        config: ListenerConfig,
+        identity: CloudIdentity,
+        answer: (request: RestRequest) => Promise<RestAnswer>,
+    ) {
         this.#config = config;
         this.#identity = identity;
         this.#answer = answer;

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isUtf8 } from "node:buffer";
-import type { Timer } from "../../core/clock.ts";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
-import { asNumber, asRecord } from "../../core/json.ts";
-import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
+import { type Envelope, Group, Operation, responseTo, Source } from "../../envelope/envelope.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
 import { CallerCheck } from "./caller-check.ts";
@@ -15,22 +13,12 @@ import { type RestAnswer, RestListener, type RestRequest } from "./rest-listener
 import type { Route, RouteTarget } from "./route.ts";
 import { RuleStatus } from "./rule-status.ts";
 import { Rules } from "./rules.ts";
+import { ServiceCalls, toEdge } from "./service-calls.ts";
 
 export interface RouterPorts extends Ports {
     readonly cluster: KubeClient;
     readonly identity: CloudIdentity;
 }
-
-interface Pending {
-    readonly node: string;
-    readonly answer: (answer: RestAnswer) => void;
-}
-
-const UNAUTHENTICATED: RestAnswer = {
-    status: 401,
-    headers: { "www-authenticate": ["Bearer"] },
-    body: "a bearer token of the cluster is needed\n",
-};
 
 /**
  * Carries user messages between the cloud and edge nodes as Rules and RuleEndpoints say: REST to MQTT and back, REST to
@@ -46,7 +34,7 @@ export class Router extends WireComponent<"cloudhub"> {
     readonly #callers: CallerCheck;
     readonly #listener: RestListener;
     readonly #connected = new Set<string>();
-    readonly #pending = new Map<string, Pending>();
+    readonly #calls: ServiceCalls;
     readonly #outbound = new Outbound((rule, failure) => this.#count(rule, failure));
     #stopping = new AbortController();
     #port: number | undefined;
@@ -71,6 +59,7 @@ export class Router extends WireComponent<"cloudhub"> {
             (key) => this.#rules.rule(key),
             (rule, thrown) => log.warn("cannot write the status of a rule", { rule, reason: errorText(thrown) }),
         );
+        this.#calls = new ServiceCalls(clock, config.restTimeoutMs, (message) => this.send("cloudhub", message));
         this.#callers = new CallerCheck(cluster, clock);
         this.#listener = new RestListener(config, ports.identity, (request) => this.#rest(request));
     }
@@ -88,7 +77,7 @@ export class Router extends WireComponent<"cloudhub"> {
         if (this.#port === undefined) return;
         this.#port = undefined;
         this.#stopping.abort();
-        for (const { answer } of this.#pending.values()) answer({ status: 503, body: "the router stops\n" });
+        this.#calls.stop();
         await this.#listener.stop();
         await this.#rules.stop();
         this.#status.stop();
@@ -114,7 +103,7 @@ export class Router extends WireComponent<"cloudhub"> {
             return;
         }
         this.#connected.add(node);
-        if (source === Source.servicebus && envelope.header.parent_msg_id !== undefined) this.#answered(envelope);
+        if (source === Source.servicebus && envelope.header.parent_msg_id !== undefined) this.#calls.answered(envelope);
         else if (source === Source.servicebus) await this.#fromService(node, envelope);
         else if (operation === Operation.upload) await this.#fromEventBus(node, envelope);
     }
@@ -169,10 +158,8 @@ export class Router extends WireComponent<"cloudhub"> {
         if (match === undefined) return { status: 404, body: `no rule of ${request.namespace} has this path\n` };
         const { route, rest } = match;
         if (this.#config.authorization === "kubernetes") {
-            const verdict = await this.#callers.check(request.authorization, route);
-            if (verdict === "unauthenticated") return UNAUTHENTICATED;
-            if (verdict === "forbidden")
-                return { status: 403, body: `may not create rules/requests of ${route.key}\n` };
+            const refused = await this.#callers.refusal(request.authorization, route);
+            if (refused !== undefined) return refused;
         }
         if (!this.#connected.has(request.node)) {
             this.#count(route, `node ${request.node} is not connected`);
@@ -187,8 +174,7 @@ export class Router extends WireComponent<"cloudhub"> {
         const body = await request.body();
         if (target.type === "servicebus") {
             const path = `${target.path}${rest === "" ? "" : `/${rest}`}${request.query}`;
-            const content = { header: request.headers, body: body.toString("base64"), method: request.method, url: "" };
-            return this.#ask(request.node, request.method, `${target.port}:${path}`, content);
+            return this.#calls.ask(request.node, target.port, path, { ...request, body });
         }
         if (target.type !== "eventbus") return { status: 404, body: "the rule leads to no edge node\n" };
         if (!isUtf8(body)) return { status: 400, body: "only text can be published\n" };
@@ -197,43 +183,9 @@ export class Router extends WireComponent<"cloudhub"> {
         return { status: 200, body: "message delivered" };
     }
 
-    #ask(node: string, method: string, resource: string, content: unknown): Promise<RestAnswer> {
-        return new Promise((resolve) => {
-            const message = this.#message(node, Source.routerServicebus, method, resource, content);
-            const id = message.header.msg_id;
-            let timer: Timer | undefined;
-            const answer = (given: RestAnswer): void => {
-                timer?.cancel();
-                this.#pending.delete(id);
-                resolve(given);
-            };
-            this.#pending.set(id, { node, answer });
-            timer = this.#ports.clock.after(this.#config.restTimeoutMs, () =>
-                answer({ status: 504, body: `node ${node} did not answer in time\n` }),
-            );
-            this.send("cloudhub", message);
-        });
-    }
-
-    #answered({ header, content }: Envelope): void {
-        const given = asRecord(content);
-        const headers = Object.entries(asRecord(given["header"])).flatMap(([name, values]) =>
-            Array.isArray(values) ? [[name, values.map(String)] as const] : [],
-        );
-        const status = asNumber(given["status_code"]) ?? 502;
-        this.#pending.get(header.parent_msg_id ?? "")?.answer({
-            status: status >= 200 && status <= 599 ? status : 502,
-            headers: Object.fromEntries(headers),
-            body: Buffer.from(String(given["body"] ?? ""), "base64"),
-        });
-    }
-
     #disconnected(node: string): void {
         this.#connected.delete(node);
-        for (const pending of [...this.#pending.values()]) {
-            if (pending.node === node)
-                pending.answer({ status: 502, body: `the connection of node ${node} was lost\n` });
-        }
+        this.#calls.disconnected(node);
     }
 
     #count({ key }: Route, failure: string | undefined): void {
@@ -244,12 +196,7 @@ export class Router extends WireComponent<"cloudhub"> {
     }
 
     #toNode(node: string, source: string, operation: string, resource: string, content: unknown): void {
-        this.send("cloudhub", this.#message(node, source, operation, resource, content));
-    }
-
-    #message(node: string, source: string, operation: string, resource: string, content: unknown): Envelope {
-        const route = { source, group: Group.user, operation, resource };
-        return newEnvelope({ route, content, node, timestamp: this.#ports.clock.nowMs() });
+        this.send("cloudhub", toEdge(this.#ports.clock, node, { source, operation, resource }, content));
     }
 
     #setTrouble(reason: string | undefined): void {
