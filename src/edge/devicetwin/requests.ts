@@ -44,7 +44,7 @@ export function eventIdOf(document: unknown): string {
 
 /** Reads what every request is: a JSON object whose event_id is text. @throws BadRequest */
 export function parseRequest(document: unknown): Readonly<Record<string, unknown>> {
-    if (!isRecord(document)) throw new BadRequest("the payload is not a JSON object");
+    if (!isRecord(document)) throw new BadRequest("the payload is not a JSON object in UTF-8");
     const eventId = field(document, "event_id");
     if (eventId !== undefined && eventId !== null && typeof eventId !== "string") {
         throw new BadRequest("event_id is not text");

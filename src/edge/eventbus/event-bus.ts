@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isUtf8 } from "node:buffer";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
@@ -123,7 +124,7 @@ export class EventBus extends WireComponent<EventBusOutput> {
         };
         const timestamp = this.#ports.clock.nowMs();
         this.#received.add(1, { to: toTwin ? "devicetwin" : "edgehub" });
-        if (toTwin) this.send("devicetwin", newEnvelope({ route, content: parsed(text), timestamp }));
+        if (toTwin) this.send("devicetwin", newEnvelope({ route, content: parsed(payload, text), timestamp }));
         else this.send("edgehub", newEnvelope({ route, content: text, timestamp }));
     }
 
@@ -143,8 +144,9 @@ export class EventBus extends WireComponent<EventBusOutput> {
     }
 }
 
-/** Documents are JSON; what does not parse travels as text, and DeviceTwin answers it with an error. */
-function parsed(text: string): unknown {
+/** Documents are JSON in UTF-8; what is not travels as text, and DeviceTwin answers it with an error. */
+function parsed(payload: Buffer, text: string): unknown {
+    if (!isUtf8(payload)) return text;
     try {
         return JSON.parse(text) as unknown;
     } catch {

@@ -46,6 +46,8 @@ interface StoredMapper extends Registration {
 
 /** A mapper that registers while the gateway starts waits this long for the devices. */
 const COMPLETE_MS = 5000;
+/** The message of an error travels in a header, and headers are small; what was wrong may be huge. */
+const MAX_MESSAGE = 1000;
 /** Owner and group may register: whoever can open the socket can report for any device. */
 const SOCKET_MODE = 0o660;
 
@@ -253,7 +255,7 @@ export class DmiServer extends WireComponent<"devicetwin"> {
                         : isRedgeError(thrown)
                           ? status.INVALID_ARGUMENT
                           : status.INTERNAL;
-                    done({ code, message: errorText(thrown) });
+                    done({ code, message: errorText(thrown).slice(0, MAX_MESSAGE) });
                 },
             );
         };
