@@ -4,7 +4,18 @@ import { join, resolve } from "node:path";
 import { file } from "../requires.ts";
 import { readFrame } from "./raw-websocket.ts";
 
-/** Sessions between an unmodified KubeEdge v1.23.1 CloudCore and EdgeCore. */
+/**
+ * Sessions between an unmodified KubeEdge v1.23.1 CloudCore and EdgeCore. Where each is replayed, below test/:
+ *
+ * | recording                | as EdgeCore to the cloud                                       | as CloudCore to the gateway                      |
+ * | ------------------------ | -------------------------------------------------------------- | ------------------------------------------------ |
+ * | 01 certificates          | cloud/cloudhub/replay                                          | link/identity/recording                          |
+ * | 02 to 06, 11 to 13       | cloud/cloudhub/replay, cloud/replay (controllers)              | edge/edgehub/replay, edge/metamanager/recordings |
+ * | 07 to 10 devices         | cloud/cloudhub/replay, cloud/replay (controllers)              | edge/edgehub/replay, edge/devicetwin/recordings  |
+ * | 14 logs and exec         | cloud/cloudstream/recording                                    | cloud/cloudstream/recording                      |
+ * | 15 rules                 | cloud/cloudhub/replay, cloud/router/router                     | edge/edgehub/replay                              |
+ * | 16 MetaServer            | cloud/cloudhub/replay, cloud/edgecontroller/applications       | edge/edgehub/replay                              |
+ */
 export const recordings = resolve(import.meta.dirname, "../../../../shared/fixtures/kubeedge-wire");
 export const recordingsPart = file("the KubeEdge recordings", recordings);
 
