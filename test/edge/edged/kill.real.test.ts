@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { buildSync } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ContainerStatus } from "../../../src/edge/edged/podspec/types.ts";
 import { type Envelope, newEnvelope } from "../../../src/envelope/envelope.ts";
 import type { KubeObject } from "../../../src/kube/types.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { BUSYBOX, call, type DockerEngine, dockerParts, startDocker } from "../../support/docker.ts";
-import { describeWith } from "../../support/requires.ts";
-import { configMap, FakeCloud, flowPod, NODE, pod, removeTempDirs, tempDir, until } from "./harness.ts";
+import { describeWith, type Part } from "../../support/requires.ts";
+import { configMap, FakeCloud, flowPod, NODE, pod, removeTempDirs, tempDir, testPorts, until } from "./harness.ts";
 
-/** `REDGE_KILLS=200` for the long run. */
+/** `npm run test:kill-workloads` asks for 200. */
 const KILLS = Number(process.env["REDGE_KILLS"] ?? 12);
+const PODS_MOST = 10;
 const FLOW = JSON.stringify([{ id: "t", type: "tab" }]);
 
 interface Listed {
@@ -21,7 +23,14 @@ interface Listed {
     readonly Labels: Readonly<Record<string, string>>;
 }
 
-describeWith(dockerParts, "kill -9 of the gateway", () => {
+const root = resolve(import.meta.dirname, "../../..");
+const CHILD = join(root, "dist/nodes/edge/edged/isolated-child.js");
+const built: Part = {
+    name: "npm run build",
+    probe: () => (existsSync(CHILD) ? undefined : "the isolated flow host's script is not built"),
+};
+
+describeWith([...dockerParts, built], "kill -9 of the gateway, the engine and flow processes", () => {
     let engine: DockerEngine;
     let dir: string;
     let script: string;
@@ -58,7 +67,7 @@ describeWith(dockerParts, "kill -9 of the gateway", () => {
 
     /** Starts it and offers everything it should have, as the controllers do when a node comes back. */
     async function start(): Promise<void> {
-        child = fork(script, [join(dir, "state"), engine.socket, NODE], { execArgv: [] });
+        child = fork(script, [join(dir, "state"), engine.socket, NODE, CHILD], { execArgv: [] });
         const ready = new Promise<void>((resolve, reject) => {
             child.once("exit", () => reject(new Error("the gateway did not start")));
             child.on("message", (message: Envelope | "ready") => {
@@ -89,6 +98,7 @@ describeWith(dockerParts, "kill -9 of the gateway", () => {
         if (!alive) return;
         alive = false;
         child.removeAllListeners("message");
+        if (child.exitCode !== null) return; // It did not even start.
         const gone = once(child, "exit");
         child.kill("SIGKILL");
         await gone;
@@ -98,11 +108,14 @@ describeWith(dockerParts, "kill -9 of the gateway", () => {
     function changeSomething(step: number): void {
         const live = pods().filter(([, { metadata }]) => metadata.deletionTimestamp === undefined);
         const dice = random();
-        if (live.length < 3 || dice < 0.4) {
+        if (live.length < 3 || (dice < 0.4 && live.length < PODS_MOST)) {
             const name = `p${step}`;
-            if (random() < 0.5) {
+            const kind = random();
+            if (kind < 0.6) {
+                const made = flowPod(name);
+                const runtimeClassName = kind < 0.3 ? "node-red" : "node-red-isolated";
                 cloud.apply(`default/configmap/${name}-flow`, configMap(`${name}-flow`, { "a.json": FLOW }));
-                cloud.apply(`default/pod/${name}`, flowPod(name));
+                cloud.apply(`default/pod/${name}`, { ...made, spec: { ...made.spec, runtimeClassName } });
             } else {
                 const command = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.2; done"];
                 cloud.apply(
@@ -123,15 +136,49 @@ describeWith(dockerParts, "kill -9 of the gateway", () => {
         }
     }
 
-    it(`leaves exactly what is wanted after ${KILLS} kills at random moments`, { timeout: 600_000 }, async () => {
+    /** The processes of isolated flow pods, by their folder. */
+    function flowProcesses(): Map<string, number> {
+        const folder = join(dir, "state", "isolated");
+        const found = new Map<string, number>();
+        for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+            const cwd = linkOf(`/proc/${pid}/cwd`);
+            if (cwd.startsWith(`${folder}/`)) found.set(cwd.slice(folder.length + 1), Number(pid));
+        }
+        return found;
+    }
+    /** One that was not killed before: its pod starts again after the shortest back-off. */
+    function killFlowProcess(killed: Set<string>): boolean {
+        const fresh = [...flowProcesses()].filter(([name]) => !killed.has(name));
+        const [name, pid] = fresh[Math.floor(random() * fresh.length)] ?? ["", undefined];
+        if (pid === undefined) return false;
+        killed.add(name);
+        process.kill(pid, "SIGKILL");
+        return true;
+    }
+
+    it(`leaves exactly what is wanted after ${KILLS} kills at random moments`, {
+        timeout: 600_000 + KILLS * 10_000,
+    }, async () => {
+        const kills = { gateway: 0, engine: 0, flow: 0 };
+        const killed = new Set<string>();
         for (let step = 0; step < KILLS; step += 1) {
-            await start();
+            if (!alive) await start();
             changeSomething(step * 2);
             await new Promise((resolve) => setTimeout(resolve, random() * 1_500));
             changeSomething(step * 2 + 1);
             await new Promise((resolve) => setTimeout(resolve, random() * 400));
-            await kill();
+            const dice = random();
+            if (dice < 0.25 && killFlowProcess(killed)) kills.flow += 1;
+            else if (dice < 0.5) {
+                await engine.kill();
+                kills.engine += 1;
+                await engine.start();
+            } else {
+                await kill();
+                kills.gateway += 1;
+            }
         }
+        await kill();
         await start();
         const unmet = (): string[] =>
             pods()
@@ -143,11 +190,11 @@ describeWith(dockerParts, "kill -9 of the gateway", () => {
         await until(
             () => unmet().length === 0,
             () => `everything wanted runs, everything deleted is gone:\n${unmet().join("\n")}`,
-            60_000,
+            120_000,
         );
-        const wanted = pods().filter(
-            ([, object]) => (object["spec"] as { runtimeClassName?: string }).runtimeClassName === undefined,
-        );
+        const ofClass = (name: string | undefined) =>
+            pods().filter(([, { spec }]) => (spec as { runtimeClassName?: string }).runtimeClassName === name);
+        const wanted = ofClass(undefined);
         const expected = wanted.map(([, { metadata }]) => metadata.uid).sort();
         const inEngine = await until(
             async () => {
@@ -162,13 +209,46 @@ describeWith(dockerParts, "kill -9 of the gateway", () => {
             [...expected, ...expected].sort(),
         );
         expect(inEngine.every(({ State }) => State === "running")).toBe(true);
-        const restarts = pods().flatMap(([, object]) => {
-            const { containerStatuses } = object["status"] as { containerStatuses: ContainerStatus[] };
-            return containerStatuses.map(({ restartCount }) => restartCount);
-        });
-        expect(restarts.every((count) => count === 0)).toBe(true);
+        await until(
+            () => flowProcesses().size === ofClass("node-red-isolated").length || undefined,
+            "each isolated flow pod has its process, and no process is left over",
+        );
+        const restartsOf = (name: string | undefined): number =>
+            ofClass(name)
+                .flatMap(([, { status }]) => (status as { containerStatuses: ContainerStatus[] }).containerStatuses)
+                .reduce((sum, { restartCount }) => sum + restartCount, 0);
+        expect(restartsOf(undefined)).toBe(0);
+        expect(restartsOf("node-red")).toBe(0);
+        // A flow whose own process was killed has ended: that is counted, once for each kill.
+        expect(restartsOf("node-red-isolated")).toBeLessThanOrEqual(kills.flow);
+        await kill();
+        const kept = await storedObjects(join(dir, "state", "store.db"));
+        const lost = [...cloud.objects].filter(
+            ([resource, { metadata }]) => resource.includes("/pod/") && kept.get(resource) !== metadata.uid,
+        );
+        expect(lost.map(([resource]) => resource)).toEqual([]);
+        console.log(`${JSON.stringify(kills)}; ${pods().length} pods run, ${deleted.length} deleted`);
     });
 });
+
+/** What the killed gateway's store holds, by resource. */
+async function storedObjects(path: string): Promise<Map<string, string | undefined>> {
+    const store = await openStore({ engine: "nedb", path }, testPorts);
+    const prefix = "metamanager/objects/";
+    const entries = await store.scan<KubeObject>(prefix);
+    await store.close();
+    return new Map(entries.map(({ key, value }) => [key.slice(prefix.length), value.metadata.uid]));
+}
+
+/** Empty for a process that has gone meanwhile. */
+function linkOf(path: string): string {
+    try {
+        return readlinkSync(path);
+    } catch (thrown) {
+        if (["ENOENT", "ESRCH", "EACCES"].includes((thrown as NodeJS.ErrnoException).code ?? "")) return "";
+        throw thrown;
+    }
+}
 
 function phase(object: KubeObject): string | undefined {
     return (object["status"] as { phase?: string } | undefined)?.phase;
