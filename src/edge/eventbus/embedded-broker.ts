@@ -5,6 +5,7 @@ import type { Aedes, AuthenticateError, Client } from "aedes" with { "resolution
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import type { Broker, BrokerHandlers, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
+import type { Retained } from "./retained.ts";
 import { readTlsFiles } from "./tls-files.ts";
 import { topicMatches } from "./topics.ts";
 import { Users } from "./users.ts";
@@ -15,14 +16,16 @@ const STOP_MS = 1500;
 /** An MQTT 3.1.1 broker in this process (aedes). Listens on loopback unless told otherwise. */
 export class EmbeddedBroker implements Broker {
     readonly #config: EventBusConfig;
+    readonly #retained: Retained;
     readonly #filters = new Set<string>();
     readonly #sockets = new Set<Socket>();
     readonly #usernames = new WeakMap<Client, string | undefined>();
     #aedes: Aedes | undefined;
     #server: Server | undefined;
 
-    constructor(config: EventBusConfig) {
+    constructor(config: EventBusConfig, retained: Retained) {
         this.#config = config;
+        this.#retained = retained;
     }
 
     /** The port it listens on; 0 while it does not. */
@@ -58,7 +61,11 @@ export class EmbeddedBroker implements Broker {
         });
         await aedes.listen();
         this.#aedes = aedes;
-        aedes.on("publish", ({ topic, payload }, client) => {
+        for (const { topic, payload, qos } of await this.#retained.load())
+            await this.publish(topic, payload, { qos, retain: true });
+        aedes.on("publish", ({ topic, payload, qos, retain }, client) => {
+            if (retain && !topic.startsWith("$SYS/"))
+                this.#retained.keep({ topic, qos, payload: Buffer.from(payload) });
             if (client === null || ![...this.#filters].some((filter) => topicMatches(filter, topic))) return;
             handlers.message({ topic, payload: Buffer.isBuffer(payload) ? payload : Buffer.from(payload) });
         });
@@ -76,7 +83,7 @@ export class EmbeddedBroker implements Broker {
             new Promise<void>((resolve) => (aedes === undefined ? resolve() : aedes.close(() => resolve()))),
         ];
         const late = new Promise<void>((resolve) => setTimeout(resolve, STOP_MS).unref());
-        await Promise.race([Promise.all(closed), late]);
+        await Promise.race([Promise.all([...closed, this.#retained.settled()]), late]);
     }
 
     async publish(topic: string, payload: string | Buffer, { qos, retain }: PublishOptions): Promise<void> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isUtf8 } from "node:buffer";
 import { type Ports, WireComponent } from "../../core/component.ts";
-import { RedgeError } from "../../core/errors/redge-error.ts";
+import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
 import { below, type DocumentStore } from "../../store/store.ts";
 import { isRecord } from "../mappers/fields.ts";
@@ -9,6 +9,7 @@ import type { Broker, BrokerMessage, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
 import { EmbeddedBroker } from "./embedded-broker.ts";
 import { ExternalBroker } from "./external-broker.ts";
+import { Retained } from "./retained.ts";
 import { FIXED_SUBSCRIPTIONS, isForDeviceTwin, isTopicFilter, isTopicName } from "./topics.ts";
 
 export type EventBusOutput = "devicetwin" | "edgehub";
@@ -18,6 +19,7 @@ export interface EventBusPorts extends Ports {
 }
 
 const TOPIC = "topic/";
+const RETAINED = "retained/";
 
 /**
  * Ties MQTT to the wires (device plane reference 4): documents of devices go to DeviceTwin, user topics and records up
@@ -39,7 +41,10 @@ export class EventBus extends WireComponent<EventBusOutput> {
         this.#config = config;
         this.#ports = ports;
         this.#store = below(ports.store, "eventbus/");
-        this.#embedded = config.mode === "internal" ? new EmbeddedBroker(config) : undefined;
+        const retained = new Retained(below(this.#store, RETAINED), (thrown) =>
+            ports.log.error("a retained message is not stored", { reason: errorText(thrown) }),
+        );
+        this.#embedded = config.mode === "internal" ? new EmbeddedBroker(config, retained) : undefined;
         this.#broker = this.#embedded ?? new ExternalBroker(config);
         const { metrics } = ports;
         this.#received = metrics.counter("redge_eventbus_received_messages", "Messages taken from MQTT clients", [

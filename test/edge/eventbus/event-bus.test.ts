@@ -128,6 +128,36 @@ describe("EventBus with its embedded broker", () => {
         expect(await next()).toMatchObject(["edgehub", { content: "3" }]);
     });
 
+    test("retained messages outlive a restart, the newest of each topic, until they are cleared", async () => {
+        const store = new MemoryStore();
+        const first = await startBus({}, store);
+        const device = await client(first.bus);
+        for (const text of ["old", "new"]) await device.publishAsync("plant/a", text, { qos: 1, retain: true });
+        await device.publishAsync("plant/gone", "x", { qos: 1, retain: true });
+        await device.publishAsync("plant/gone", "", { qos: 1, retain: true });
+        await device.publishAsync("plant/bytes", Buffer.from([0xff, 0x00]), { qos: 1, retain: true });
+        await device.publishAsync("plant/passing", "x", { qos: 1 });
+        await first.bus.stop();
+        const second = await startBus({}, store);
+        const app = await client(second.bus);
+        const seen: [string, string][] = [];
+        const both = new Promise<void>((resolve) =>
+            app.on("message", (topic, payload) => {
+                seen.push([topic, payload.toString("hex")]);
+                if (topic === "plant/end") resolve();
+            }),
+        );
+        await app.subscribeAsync("plant/#", { qos: 1 });
+        await device.endAsync(true);
+        await app.publishAsync("plant/end", "", { qos: 1 });
+        await both;
+        expect(seen.sort()).toEqual([
+            ["plant/a", Buffer.from("new").toString("hex")],
+            ["plant/bytes", "ff00"],
+            ["plant/end", ""],
+        ]);
+    });
+
     test("the state of the link is retained", async () => {
         const { bus } = await startBus({ nodeName: "gw" });
         await bus.receive(envelope({ source: "edgehub", operation: "connect", resource: "link" }, null));
