@@ -19,6 +19,6 @@ describeWith(
     [program("kubectl"), realKube, dockerPart, ...registryParts],
     "containers with the real API server, scheduler and controller manager",
     () => {
-        containerSuite((env) => createRealSite(env));
+        containerSuite((env) => createRealSite(env), { ephemeralContainers: false });
     },
 );

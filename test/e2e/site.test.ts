@@ -11,5 +11,5 @@ describeWith([program("kubectl")], "a site with the embedded API server", () => 
 });
 
 describeWith([program("kubectl"), dockerPart, ...registryParts], "containers with the embedded API server", () => {
-    containerSuite((env) => TestSite.create(env));
+    containerSuite((env) => TestSite.create(env), { ephemeralContainers: true });
 });

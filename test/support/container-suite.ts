@@ -53,7 +53,11 @@ function objects(image: string): string {
  * An ordinary container pod on a real engine, its image from a registry. `create` makes the site with the given
  * environment; called inside a describe that has asked for dockerPart and registryParts.
  */
-export function containerSuite(create: (env: NodeJS.ProcessEnv) => Promise<TestSite>): void {
+export function containerSuite(
+    create: (env: NodeJS.ProcessEnv) => Promise<TestSite>,
+    /** API servers before 1.23 have none. */
+    offers: { readonly ephemeralContainers: boolean },
+): void {
     let site: TestSite;
     let engine: DockerEngine;
     let registry: Registry;
@@ -97,6 +101,14 @@ export function containerSuite(create: (env: NodeJS.ProcessEnv) => Promise<TestS
         await eventually(async () =>
             expect(await site.kubectlOk(["exec", "box", "--", "cat", "/tmp/seen"])).toBe("changed"),
         );
+
+        const look = ["--", "sh", "-c", "tr '\\0' ' ' < /proc/1/cmdline"];
+        if (offers.ephemeralContainers) {
+            await site.kubectlOk(["debug", "box", "-c", "looker", "--image", image, "--target", "main", ...look]);
+            await eventually(async () =>
+                expect(await site.kubectlOk(["logs", "box", "-c", "looker"])).toContain("echo config says"),
+            );
+        }
 
         await site.kubectlOk(["delete", "pod", "box", "--timeout=60s"]);
         await eventually(async () => expect(await containers(engine.socket)).toEqual([]));
