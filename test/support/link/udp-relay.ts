@@ -13,12 +13,16 @@ export class UdpRelay {
     /** Loses each n-th datagram, either way; 0 for none. */
     loseEach = 0;
 
+    /** Sees what the edge sends. */
+    onFromEdge: (datagram: Buffer) => void = () => {};
+
     private constructor(edgeSide: Socket, cloudSide: Socket, target: number) {
         this.#edgeSide = edgeSide;
         this.#cloudSide = cloudSide;
         this.#target = target;
         edgeSide.on("message", (datagram, from) => {
             this.#edge = from;
+            this.onFromEdge(datagram);
             if (this.#passes()) cloudSide.send(datagram, this.#target, "127.0.0.1", ignoreError);
         });
         cloudSide.on("message", (datagram) => {
