@@ -14,7 +14,7 @@ export async function idle(count: number, bare: boolean): Promise<void> {
     await withServer(
         async (server) => {
             const before = await server.ask<Memory>({ job: "memory" });
-            const edges = makeEdges(server.port, count, true);
+            const edges = makeEdges(server, count, true);
             const tookMs = await connectAll(edges);
             await pause(2_000);
             const after = await server.ask<Memory>({ job: "memory" });
@@ -34,7 +34,7 @@ export async function idle(count: number, bare: boolean): Promise<void> {
 
 export async function register(count: number): Promise<void> {
     await withServer(async (server) => {
-        const edges = makeEdges(server.port, count, false);
+        const edges = makeEdges(server, count, false);
         const before = await server.ask<Memory>({ job: "memory" });
         const began = wallMs();
         const registered = edges.map(
@@ -75,7 +75,7 @@ export async function comeback(count: number): Promise<void> {
     const server = new ServerProcess(pki);
     try {
         await server.start();
-        const edges = makeEdges(server.port, count, true);
+        const edges = makeEdges(server, count, true);
         await connectAll(edges);
         await server.kill();
         const back = Promise.all(
@@ -150,6 +150,7 @@ export async function names(count: number): Promise<void> {
                 const edge = new LoadEdge({
                     node: `visitor-${n}`,
                     port: server.port,
+                    quicPort: server.quicPort,
                     tls,
                     redge: true,
                     heartbeatMs: 15_000,

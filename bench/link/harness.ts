@@ -28,10 +28,10 @@ export async function withServer<T>(
     }
 }
 
-export function makeEdges(port: number, count: number, redge: boolean): LoadEdge[] {
+export function makeEdges({ port, quicPort }: ServerProcess, count: number, redge: boolean): LoadEdge[] {
     return Array.from({ length: count }, (_, n) => {
         const node = `edge-${n}`;
-        return new LoadEdge({ node, port, tls: pki.node(node), redge, heartbeatMs: 15_000 });
+        return new LoadEdge({ node, port, quicPort, tls: pki.node(node), redge, heartbeatMs: 15_000 });
     });
 }
 

@@ -4,10 +4,14 @@ import { connect as tlsConnect } from "node:tls";
 import { WebSocket } from "ws";
 import { Backoff } from "../../src/link/backoff.ts";
 import type { TlsMaterial } from "../../src/link/identity/ports.ts";
+import type { LinkConnection } from "../../src/link/transport/connection.ts";
+import { dialQuic } from "../../src/link/transport/quic/dial.ts";
 
 export interface LoadEdgeOptions {
     readonly node: string;
     readonly port: number;
+    /** UDP port of the same CloudHub: speak QUIC there instead of WebSocket. */
+    readonly quicPort?: number | undefined;
     readonly tls: TlsMaterial;
     /** Speak as a Redge edge; otherwise as a stock EdgeCore, to any CloudHub. */
     readonly redge: boolean;
@@ -26,6 +30,7 @@ export class LoadEdge {
     readonly #backoff = new Backoff({ firstMs: 250, maxMs: 30_000 }, Math.random);
     readonly #waiting = new Map<string, (answer: Message) => void>();
     #socket: WebSocket | undefined;
+    #quic: LinkConnection | undefined;
     #ticket: Buffer | undefined;
     #heartbeat: NodeJS.Timeout | undefined;
     #stopped = false;
@@ -37,10 +42,55 @@ export class LoadEdge {
     }
 
     get connected(): boolean {
-        return this.#socket?.readyState === WebSocket.OPEN;
+        return this.#quic !== undefined || this.#socket?.readyState === WebSocket.OPEN;
     }
 
     connect(): void {
+        const { quicPort } = this.#options;
+        if (quicPort === undefined) this.#connectWebSocket();
+        else void this.#connectQuic(quicPort);
+    }
+
+    async #connectQuic(port: number): Promise<void> {
+        const { node, tls } = this.#options;
+        try {
+            const { connection } = await dialQuic({
+                host: "127.0.0.1",
+                port,
+                tls,
+                hello: { nodeName: node, projectId: "bench", session: { version: 1, store: "bench", window: 1024 } },
+                timeoutMs: 30_000,
+                maxMessageBytes: 33_554_432,
+                signal: new AbortController().signal,
+            });
+            this.#quic = connection;
+            connection.open({
+                message: (text) => this.#onMessage(text),
+                closed: () => {
+                    this.#quic = undefined;
+                    this.#onClosed();
+                },
+            });
+            this.#onOpen();
+        } catch {
+            this.#onClosed();
+        }
+    }
+
+    #onOpen(): void {
+        this.#backoff.reset();
+        this.#beat();
+        this.#heartbeat = setInterval(() => this.#beat(), this.#options.heartbeatMs);
+        this.onConnected();
+    }
+
+    #onClosed(): void {
+        clearInterval(this.#heartbeat);
+        this.#waiting.clear();
+        if (!this.#stopped) setTimeout(() => this.connect(), this.#backoff.next());
+    }
+
+    #connectWebSocket(): void {
         const { node, port, tls, redge } = this.#options;
         const socket = new WebSocket(`wss://127.0.0.1:${port}/e632aba927ea4ac2b575ec1603d56f10/${node}/events`, {
             perMessageDeflate: false,
@@ -68,24 +118,16 @@ export class LoadEdge {
         } as ConstructorParameters<typeof WebSocket>[2]);
         this.#socket = socket;
         socket.on("error", () => {});
-        socket.once("open", () => {
-            this.#backoff.reset();
-            this.#beat();
-            this.#heartbeat = setInterval(() => this.#beat(), this.#options.heartbeatMs);
-            this.onConnected();
-        });
-        socket.on("message", (data: Buffer) => this.#onMessage(data));
-        socket.once("close", () => {
-            clearInterval(this.#heartbeat);
-            this.#waiting.clear();
-            if (!this.#stopped) setTimeout(() => this.connect(), this.#backoff.next());
-        });
+        socket.once("open", () => this.#onOpen());
+        socket.on("message", (data: Buffer) => this.#onMessage(data.toString()));
+        socket.once("close", () => this.#onClosed());
     }
 
     stop(): void {
         this.#stopped = true;
         clearInterval(this.#heartbeat);
         this.#socket?.terminate();
+        this.#quic?.destroy();
     }
 
     send(route: Record<string, string>, content: unknown, parent?: string): string {
@@ -95,7 +137,9 @@ export class LoadEdge {
             ...(parent === undefined ? {} : { parent_msg_id: parent }),
             timestamp: Date.now(),
         };
-        this.#socket?.send(JSON.stringify({ header, route, content }));
+        const text = JSON.stringify({ header, route, content });
+        if (this.#quic === undefined) this.#socket?.send(text);
+        else this.#quic.send(text);
         return id;
     }
 
@@ -107,8 +151,8 @@ export class LoadEdge {
         this.send({ source: "websocket", group: "resource", operation: "keepalive", resource: "node" }, "ping");
     }
 
-    #onMessage(data: Buffer): void {
-        const message = JSON.parse(data.toString()) as Message;
+    #onMessage(text: string): void {
+        const message = JSON.parse(text) as Message;
         const parent = message.header.parent_msg_id;
         if (parent !== undefined) {
             this.#waiting.get(parent)?.(message);

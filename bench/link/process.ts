@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { TestPki } from "../../test/support/link/test-pki.ts";
 import type { ApiKind } from "./cluster.ts";
 import type { Job } from "./server-jobs.ts";
+import { load } from "./transport.ts";
 
 export interface ServerOptions {
     readonly authorization?: "node" | "kubeedge";
@@ -24,6 +25,8 @@ export class ServerProcess {
     #child: ChildProcess | undefined;
     #lastId = 0;
     port = 0;
+    /** When the load goes over QUIC. */
+    quicPort: number | undefined;
     what = "";
 
     constructor(pki: TestPki, options: ServerOptions = {}) {
@@ -40,6 +43,8 @@ export class ServerProcess {
             api: "memory",
             ...this.#options,
             port: this.port,
+            quic: load.transport === "quic" ? "on" : "off",
+            quicPort: this.quicPort ?? 0,
             tls: this.#tls,
         };
         writeFileSync(path, JSON.stringify(options), { mode: 0o600 });
@@ -55,8 +60,9 @@ export class ServerProcess {
             for (const { reject } of this.#waiting.values()) reject(new Error(`the server ended (${code})`));
             this.#waiting.clear();
         });
-        const ready = await this.#wait<{ port: number; what: string }>(0);
+        const ready = await this.#wait<{ port: number; quicPort?: number; what: string }>(0);
         this.port = ready.port;
+        this.quicPort = ready.quicPort;
         this.what = ready.what;
     }
 

@@ -19,8 +19,10 @@ import { type Job, runJob } from "./server-jobs.ts";
 
 /** The cloud side of the bench, a process of its own: CloudHub, both controllers, and an API server. */
 export async function serve(optionsPath: string): Promise<void> {
-    const { port, tls, authorization, bare, api } = JSON.parse(readFileSync(optionsPath, "utf8")) as {
+    const { port, quic, quicPort, tls, authorization, bare, api } = JSON.parse(readFileSync(optionsPath, "utf8")) as {
         port: number;
+        quic: "off" | "on";
+        quicPort: number;
         tls: TlsMaterial;
         authorization: "node" | "kubeedge";
         bare: boolean;
@@ -38,7 +40,13 @@ export async function serve(optionsPath: string): Promise<void> {
     };
     const ports = { ...testPorts, cluster };
     const hub = new CloudHub(
-        parseConfig<CloudHubConfig>(cloudHubConfig, { websocketPort: port, httpsPort: 0, authorization }),
+        parseConfig<CloudHubConfig>(cloudHubConfig, {
+            websocketPort: port,
+            httpsPort: 0,
+            quic,
+            quicPort,
+            authorization,
+        }),
         { ...ports, identity },
     );
     const edges = new EdgeController(parseConfig<EdgeControllerConfig>(edgeControllerConfig, { authorization }), ports);
@@ -64,5 +72,5 @@ export async function serve(optionsPath: string): Promise<void> {
             (thrown: unknown) => process.send?.({ id: job.id, failure: String(thrown) }),
         );
     });
-    process.send?.({ id: 0, result: { port: hub.ports.websocket, what } });
+    process.send?.({ id: 0, result: { port: hub.ports.websocket, quicPort: hub.ports.quic, what } });
 }

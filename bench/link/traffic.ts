@@ -7,12 +7,13 @@ import { testPorts } from "../../test/support/link/ends.ts";
 import type { ApiKind } from "./cluster.ts";
 import { connectAll, makeEdges, pause, pki, wallMs, withServer } from "./harness.ts";
 import { line, spread } from "./stats.ts";
+import { load } from "./transport.ts";
 
 export async function updates(count: number, each: number, api: ApiKind): Promise<void> {
-    for (const redge of [true, false]) {
+    for (const redge of load.transport === "quic" ? [true] : [true, false]) {
         await withServer(
             async (server) => {
-                const edges = makeEdges(server.port, count, redge);
+                const edges = makeEdges(server, count, redge);
                 const nodes = edges.map((_, n) => `edge-${n}`);
                 const seen = new Map<string, number>();
                 let wanted = 0;
@@ -61,7 +62,7 @@ export async function updates(count: number, each: number, api: ApiKind): Promis
 export async function devices(count: number, api: ApiKind): Promise<void> {
     await withServer(
         async (server) => {
-            const [edge] = makeEdges(server.port, 1, true);
+            const [edge] = makeEdges(server, 1, true);
             if (edge === undefined) return;
             let seen = 0;
             const all = new Promise<number>((resolve) => {
@@ -102,7 +103,11 @@ export async function reports(api: ApiKind): Promise<void> {
     await withServer(
         async (server) => {
             const hub = new EdgeHub(
-                parseConfig<EdgeHubConfig>(edgeHubConfig, { url: `wss://127.0.0.1:${server.port}` }),
+                parseConfig<EdgeHubConfig>(edgeHubConfig, {
+                    url: `wss://127.0.0.1:${server.port}`,
+                    transport: load.transport,
+                    quicPort: server.quicPort,
+                }),
                 {
                     ...testPorts,
                     identity: pki.edgeIdentity("edge-0"),
