@@ -76,7 +76,7 @@ await store.close();
 await rm(folder, { recursive: true, force: true });
 
 async function installDefinitions(): Promise<void> {
-    const definitions = join(import.meta.dirname, "../deploy/crds");
+    const definitions = join(import.meta.dirname, "../../deploy/crds");
     for (const name of await readdir(definitions)) {
         const definition = parse(await readFile(join(definitions, name), "utf8")) as KubeObject;
         try {
