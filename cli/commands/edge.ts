@@ -74,11 +74,15 @@ interface CloudOptions {
 function useCloud(address: string, { hub, tunnel, "one-port": onePort = false }: CloudOptions): void {
     const url = parseUrl("join", address, "https:");
     const port = url.port || JOIN_PORT;
-    const at = (usual: string): string => `wss://${url.hostname}:${onePort ? port : usual}`;
     process.env["REDGE_CLOUD_URL"] = `https://${url.hostname}:${port}`;
-    process.env["REDGE_CLOUDHUB_URL"] = hub === undefined ? at(HUB_PORT) : parseUrl("hub", hub, "wss:").origin;
-    process.env["REDGE_TUNNEL_URL"] =
-        tunnel === undefined ? at(TUNNEL_PORT) : parseUrl("tunnel", tunnel, "wss:").origin;
+    // What is said on the command line goes before what is in the environment, and that before what --join suggests.
+    const settle = (option: string, text: string | undefined, variable: string, usual: string): void => {
+        if (text !== undefined) process.env[variable] = parseUrl(option, text, "wss:").origin;
+        else if (onePort) process.env[variable] = `wss://${url.hostname}:${port}`;
+        else process.env[variable] ||= `wss://${url.hostname}:${usual}`;
+    };
+    settle("hub", hub, "REDGE_CLOUDHUB_URL", HUB_PORT);
+    settle("tunnel", tunnel, "REDGE_TUNNEL_URL", TUNNEL_PORT);
 }
 
 function parseUrl(option: string, text: string, protocol: string): { hostname: string; port: string; origin: string } {
