@@ -5,7 +5,7 @@ import { errorText } from "../../core/errors/redge-error.ts";
 
 export interface WorkQueueOptions {
     readonly workers: number;
-    /** Wait after a failure before that worker goes on. */
+    /** Wait after a failure before the workers that failed meanwhile go on. */
     readonly retryMs: number;
     /** How long `putLater` may wait. */
     readonly delayMs: number;
@@ -30,6 +30,7 @@ export class WorkQueue {
     readonly #idle = new Set<() => void>();
     #workers = 0;
     #failing = false;
+    #pause: Promise<void> | undefined;
 
     constructor(ports: Ports, options: WorkQueueOptions) {
         this.#ports = ports;
@@ -118,6 +119,10 @@ export class WorkQueue {
             });
         }
         if (!this.#waiting.has(key) && !this.#stopping.signal.aborted) this.#waiting.set(key, job);
-        await sleep(this.#ports.clock, this.#options.retryMs, this.#stopping.signal);
+        // One wait for all: what fails, fails for every worker.
+        this.#pause ??= sleep(this.#ports.clock, this.#options.retryMs, this.#stopping.signal).then(() => {
+            this.#pause = undefined;
+        });
+        await this.#pause;
     }
 }

@@ -51,6 +51,8 @@ export class Informer<T extends KubeObject> extends Emitter<InformerEvents<T>> i
     readonly #ports: InformerPorts;
     readonly #objects: ObjectIndex<T>;
     readonly #backoff: Backoff;
+    /** Who waits for the first list, by the signal that ends the wait. */
+    readonly #waiting = new Map<AbortSignal | undefined, Promise<void>>();
     #run: AbortController | undefined;
     #synced = false;
     /** Where to watch from; undefined: list first. */
@@ -95,18 +97,24 @@ export class Informer<T extends KubeObject> extends Emitter<InformerEvents<T>> i
         this.#run = undefined;
     }
 
-    /** Resolves when the first list is complete, or when `signal` aborts. */
+    /** Resolves when the first list is complete, or when `signal` aborts. All who give the same signal wait together. */
     whenSynced(signal?: AbortSignal): Promise<void> {
         if (this.#synced || signal?.aborted) return Promise.resolve();
-        return new Promise((resolve) => {
-            const done = (): void => {
-                off();
-                signal?.removeEventListener("abort", done);
-                resolve();
-            };
-            const off = this.on("synced", done);
-            signal?.addEventListener("abort", done, { once: true });
-        });
+        let waiting = this.#waiting.get(signal);
+        if (waiting === undefined) {
+            waiting = new Promise((resolve) => {
+                const done = (): void => {
+                    off();
+                    signal?.removeEventListener("abort", done);
+                    this.#waiting.delete(signal);
+                    resolve();
+                };
+                const off = this.on("synced", done);
+                signal?.addEventListener("abort", done, { once: true });
+            });
+            this.#waiting.set(signal, waiting);
+        }
+        return waiting;
     }
 
     async #follow(signal: AbortSignal): Promise<void> {

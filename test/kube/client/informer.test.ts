@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { getEventListeners } from "node:events";
 import { afterEach, describe, expect, it } from "vitest";
 import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { Informer } from "../../../src/kube/client/informer.ts";
@@ -49,6 +50,27 @@ describe("Informer", () => {
         expect(informer.synced).toBe(true);
         expect(informer.get("default", "a")?.metadata.resourceVersion).toBe("1");
         await informer.whenSynced();
+    });
+
+    it("costs a signal one listener however many wait with it, and lets all go when it aborts or the list is there", async () => {
+        const cluster = new FakeCluster(podList("1"));
+        const informer = new Informer(
+            { cluster: cluster.client, query: { type: Kinds.pod } },
+            { clock: new ManualClock(), random: () => 0 },
+        );
+        running.push(informer);
+        const [early, late] = [new AbortController(), new AbortController()];
+        const givenUp = Array.from({ length: 20 }, () => informer.whenSynced(early.signal));
+        const patient = Array.from({ length: 20 }, () => informer.whenSynced(late.signal));
+        const unending = informer.whenSynced();
+        expect(getEventListeners(early.signal, "abort")).toHaveLength(1);
+        early.abort();
+        await Promise.all(givenUp);
+        expect(informer.synced).toBe(false);
+        await informer.start();
+        await Promise.all([...patient, unending]);
+        expect(informer.synced).toBe(true);
+        expect(getEventListeners(late.signal, "abort")).toEqual([]);
     });
 
     it("tells changes once, keeps its indexes, and does not tell what it already told", async () => {
