@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -217,21 +217,29 @@ export function streamsSuite(create: (env: NodeJS.ProcessEnv) => Promise<TestSit
         writing.kill();
     });
 
-    test("cp: 100 MB into a pod, unharmed", { timeout: 300_000 }, async () => {
+    test("cp: 100 MB into a pod and out of it again, unharmed", { timeout: 300_000 }, async () => {
         const near = join(site.home, "large");
         const bytes = randomBytes(COPIED_BYTES);
         const sum = createHash("sha256").update(bytes).digest("hex");
         writeFileSync(near, bytes);
         await site.kubectlOk(["cp", near, "default/web:/tmp/large", "-c", "main"]);
         expect(await site.kubectlOk(["exec", "web", "-c", "main", "--", "sha256sum", "/tmp/large"])).toContain(sum);
+        for (const isWebSocket of ["true", "false"]) {
+            site.env["KUBECTL_REMOTE_COMMAND_WEBSOCKETS"] = isWebSocket;
+            const back = join(site.home, "back");
+            await site.kubectlOk(["cp", "default/web:/tmp/large", back, "-c", "main"]);
+            expect(createHash("sha256").update(readFileSync(back)).digest("hex")).toBe(sum);
+        }
     });
 
-    test.runIf(hasMetrics)("top: nodes and pods", async () => {
-        await eventually(async () => {
-            expect(await site.kubectlOk(["top", "pod", "web", "--no-headers"])).toMatch(/^web\s+\d+m\s+\d+Mi/);
-            expect(await site.kubectlOk(["top", "node", "--no-headers"])).toMatch(/\d+m\s+\d+%\s+\d+Mi\s+\d+%/);
-        }, 60_000);
-    });
+    if (hasMetrics) {
+        test("top: nodes and pods", async () => {
+            await eventually(async () => {
+                expect(await site.kubectlOk(["top", "pod", "web", "--no-headers"])).toMatch(/^web\s+\d+m\s+\d+Mi/);
+                expect(await site.kubectlOk(["top", "node", "--no-headers"])).toMatch(/\d+m\s+\d+%\s+\d+Mi\s+\d+%/);
+            }, 60_000);
+        });
+    }
 
     test("what was written while the cloud was away is readable afterwards, every line", async () => {
         const ticks = async (): Promise<number[]> =>

@@ -34,6 +34,8 @@ export interface KubeletEndpoint {
 export class KubeletProxy {
     readonly #reader: ObjectReader;
     readonly #agent: Agent;
+    /** Connections of clients that are joined with a node's. */
+    readonly #joined = new Set<Duplex>();
 
     /** A kubelet's certificate is its own and not verified, as a kube-apiserver without --kubelet-certificate-authority. */
     constructor(reader: ObjectReader, client: PemPair) {
@@ -48,6 +50,7 @@ export class KubeletProxy {
 
     close(): void {
         this.#agent.destroy();
+        for (const socket of this.#joined) socket.destroy();
     }
 
     /** @throws 404 when the pod is unknown, 400 when no node has it yet */
@@ -164,6 +167,8 @@ export class KubeletProxy {
                 writeSwitch(socket, answer);
                 if (farHead.length > 0) socket.write(farHead);
                 if (head.length > 0) far.write(head);
+                this.#joined.add(socket);
+                socket.on("close", () => this.#joined.delete(socket));
                 join(socket, far);
                 resolve();
             });
@@ -206,11 +211,22 @@ function writeSwitch(socket: Duplex, answer: IncomingMessage): void {
     socket.write(`${lines.join("\r\n")}\r\n\r\n`);
 }
 
+/** Two-way, until either side ends. What a side said before its end still reaches the other, however slow that is. */
 function join(near: Duplex, far: Duplex): void {
-    near.pipe(far);
-    far.pipe(near);
-    near.on("error", () => far.destroy());
-    far.on("error", () => near.destroy());
-    near.on("close", () => far.destroy());
-    far.on("close", () => near.destroy());
+    relay(near, far);
+    relay(far, near);
+}
+
+function relay(from: Duplex, to: Duplex): void {
+    from.pipe(to);
+    from.on("error", () => to.destroy());
+    from.on("close", () => {
+        if (!from.readableEnded) {
+            to.destroy();
+            return;
+        }
+        to.end();
+        // Words left unread would make a reset of the end, and that would take the last of the data with it.
+        to.resume();
+    });
 }

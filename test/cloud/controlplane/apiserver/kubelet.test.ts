@@ -11,6 +11,8 @@ import { ApiHarness, pod } from "./harness.ts";
 
 const api = new ApiHarness();
 const asked: IncomingMessage[] = [];
+/** What a command that says much and ends says: more than connections hold. */
+const LARGE_BYTES = 16 * 2 ** 20;
 let answer: (request: IncomingMessage, response: ServerResponse) => void = (_request, response) => response.end();
 let kubelet: Server;
 let caller: unknown;
@@ -32,6 +34,10 @@ beforeAll(async () => {
         socket.write(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\nhello",
         );
+        if (incoming.url?.includes("command=large") === true) {
+            socket.end(Buffer.alloc(LARGE_BYTES));
+            return;
+        }
         socket.on("data", (data: Buffer) => socket.write(data.toString().toUpperCase()));
         socket.on("end", () => socket.end());
     });
@@ -174,6 +180,21 @@ describe("exec, attach and port-forward", () => {
         expect(seen).toBe("helloWORLD");
         socket?.destroy();
         expect(asked.at(-1)?.url).toBe("/exec/default/bound/main?input=1&output=1&tty=1&command=ls&command=-l");
+    });
+
+    it("hand on all a command said before it ended, to a client that is slow too", async () => {
+        const { head, socket } = await upgrade(
+            "/api/v1/namespaces/default/pods/bound/exec?command=large&stdout=true&container=main",
+        );
+        let bytes = head.length;
+        socket?.on("data", (data: Buffer) => {
+            bytes += data.length;
+            socket.pause();
+            setImmediate(() => socket.resume());
+        });
+        await new Promise((resolve) => socket?.once("end", resolve));
+        expect(bytes).toBe("hello".length + LARGE_BYTES);
+        socket?.end();
     });
 
     it("answer a Status when they cannot begin", async () => {

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { finished } from "node:stream";
-import { type Clock, sleep } from "../../../../core/clock.ts";
+import type { Clock } from "../../../../core/clock.ts";
 import { errorText } from "../../../../core/errors/redge-error.ts";
 import type { ExecSession } from "../../runtimes/runtime.ts";
 import { type Channels, exited, failed } from "./channels.ts";
-
-/** Output that a child left open behind the command is waited for so long. */
-const DRAIN_MS = 2_000;
+import { Outputs } from "./outputs.ts";
 
 /** Connects a client with a command until the command ends or the client goes. */
 export async function runSession(channels: Channels, start: () => Promise<ExecSession>, clock: Clock): Promise<void> {
@@ -18,18 +15,17 @@ export async function runSession(channels: Channels, start: () => Promise<ExecSe
         return;
     }
     channels.onClosed(() => session.close());
+    session.stdin?.on("error", () => {}); // The command's exit tells.
     if (channels.stdin !== undefined && session.stdin !== undefined) channels.stdin.pipe(session.stdin);
-    for (const stream of [session.stdin, session.stdout, session.stderr]) stream?.on("error", () => {}); // exit tells.
-    if (channels.stdout !== undefined) session.stdout.pipe(channels.stdout, { end: false });
-    else session.stdout.resume();
-    if (channels.stderr !== undefined) session.stderr?.pipe(channels.stderr, { end: false });
-    else session.stderr?.resume();
+    const outputs = new Outputs(clock);
+    outputs.add(session.stdout, channels.stdout);
+    outputs.add(session.stderr, channels.stderr);
     followSize(channels, session);
     try {
         const code = await session.exit;
-        const outputs = [session.stdout, session.stderr].filter((stream) => stream !== undefined).map(ended);
-        await Promise.race([Promise.all(outputs), sleep(clock, DRAIN_MS)]);
-        channels.finish(exited(code));
+        // The client ends the session when it hears the outcome: not before it has all of the output.
+        const end = await outputs.settled();
+        channels.finish(end === "stuck" ? failed("the client does not take the command's output") : exited(code));
     } catch (error) {
         channels.finish(failed(errorText(error)));
     }
@@ -57,10 +53,4 @@ function parseSize(text: string): { readonly width: number; readonly height: num
     } catch {
         return undefined; // The next one counts.
     }
-}
-
-function ended(stream: NodeJS.ReadableStream): Promise<void> {
-    return new Promise((resolve) => {
-        finished(stream, { writable: false }, () => resolve());
-    });
 }

@@ -7,6 +7,9 @@ import type { SpdyStream } from "./spdy-stream.ts";
 /** As a kubelet: the client opens its streams within this time. */
 const STREAMS_MS = 30_000;
 
+/** How long a client that has been told everything may take to close the connection. */
+const LEAVE_MS = 60_000;
+
 /** Versions of the remote command protocol over SPDY, best first. From v4 on the outcome is a Status. */
 export const SPDY_PROTOCOLS = ["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"];
 
@@ -45,9 +48,12 @@ export function spdyChannels(
                 resize: streams.get("resize"),
                 onClosed: (listener) => void connection.on("closed", listener),
                 finish: (outcome) => {
-                    streams.get("error")?.end(textOf(outcome, protocol));
                     for (const name of ["stdout", "stderr"]) streams.get(name)?.end();
-                    connection.close();
+                    streams.get("error")?.end(textOf(outcome, protocol));
+                    // The client leaves when it has read all of them. On a goodbye or the connection's end an API
+                    // server throws away what it has taken in and not read yet.
+                    const closing = clock.after(LEAVE_MS, () => connection.close());
+                    connection.on("closed", () => closing.cancel());
                 },
             });
         });
