@@ -125,8 +125,10 @@ export class GatewayFlowHost implements FlowHost {
         if (this.#started) await this.#change(unitId);
     }
 
-    async usage(): Promise<undefined> {
-        return undefined;
+    /** Flows that share a process cannot be told apart: what they use is in the node's own figures. */
+    async usage(unitId: string): Promise<{ cpuNanoseconds: number; memoryBytes: number } | undefined> {
+        if (this.#units.get(podPrefix(unitId))?.unit.id !== unitId) return undefined;
+        return { cpuNanoseconds: 0, memoryBytes: 0 };
     }
 
     #need(): NodeRedRuntime {

@@ -140,6 +140,8 @@ describe("the gateway's own Node-RED as flow host", () => {
         expect(await said("from b 7")).toContain("uid-b.flow.0");
         expect(await said("uid-b.flow.0 stdout [debug]")).toBe("uid-b.flow.0 stdout [debug] [out] 7");
         expect(await said("uid-a.flow.0 stderr")).toContain("careful");
+        expect(await host.usage("uid-a.flow.0")).toEqual({ cpuNanoseconds: 0, memoryBytes: 0 });
+        expect(await host.usage("uid-a.flow.7")).toBeUndefined();
     });
 
     it("locks the tabs and keeps them out of the owner's flow file", async () => {

@@ -54,6 +54,9 @@ export interface FlowHost {
     deploy(unit: FlowUnit): Promise<void>;
     /** Idempotent. */
     remove(unitId: string): Promise<void>;
-    /** CPU time since its start and memory now; undefined where it cannot be told apart. */
+    /**
+     * CPU time since its start and memory now; zeros where the host runs several units in one process and cannot tell
+     * them apart, undefined when the unit does not run.
+     */
     usage(unitId: string): Promise<{ readonly cpuNanoseconds: number; readonly memoryBytes: number } | undefined>;
 }
