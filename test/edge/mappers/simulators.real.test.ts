@@ -79,6 +79,24 @@ test("the simulated plant: slaves that are well are read and written, a dead one
     expect(values("default/plant-40")["setpoint"]).toMatchObject({ value: 0 });
 });
 
+test("the simulated plant answers this machine alone", () => {
+    const [byNode] = shippedFlow("demo-plant.json").filter(({ id }) => id === "redge-plant-frames");
+    const shown: unknown[] = [];
+    const asked = (ip: string) => {
+        const node = { status: (status: unknown) => shown.push(status) };
+        const context = new Map();
+        const payload = Buffer.from([0, 1, 0, 0, 0, 6, 7, 3, 0, 0, 0, 1]);
+        const run = new Function("msg", "node", "context", String(byNode?.["func"]));
+        return run({ ip, payload, _session: { id: "s" } }, node, context);
+    };
+    for (const own of ["127.0.0.1", "::ffff:127.0.0.1", "::1"]) {
+        expect(asked(own)).toEqual([[expect.objectContaining({ unit: 7 })], [], [], []]);
+    }
+    expect(shown).toEqual([]);
+    for (const other of ["192.0.2.1", "::ffff:192.0.2.127", "2001:db8::1"]) expect(asked(other)).toBeNull();
+    expect(shown).toContainEqual(expect.objectContaining({ text: "not answered: 192.0.2.1" }));
+});
+
 test("the simulated meters: values by JSON pointer, a relay that is set, and one that sends no JSON", async () => {
     const [port = 0] = await freePorts(1);
     const broker = await Aedes.createBroker();
