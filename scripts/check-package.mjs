@@ -12,6 +12,7 @@ const MAY_BE_PACKED = [
     /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
     /^dist\/(src|nodes|plugins|cli)\/.+\.(js|js\.map|html|json|svg|proto|yaml|mjs)$/,
     /^(cloud-flows|edge-flows|examples)\/.+\.(json|yaml|md)$/,
+    /^examples\/simulators\/.+\.py$/,
     /^settings\/.+\.js$/,
     /^deploy\/.+\.(yaml|yml|md|json)$/,
     /^docs\/.+\.(md|png|svg)$/,

@@ -6,11 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Message, sessionBus } from "@jellybrick/dbus-next";
 import { eventually } from "../../../support/eventually.ts";
+import { packageRoot } from "../../../support/node-red.ts";
 import type { Part } from "../../../support/requires.ts";
 
-const PYTHON = "/usr/bin/python3";
+export const PYTHON = "/usr/bin/python3";
 
-/** BlueZ's D-Bus interface on a bus of its own: python3-dbusmock's bluez5, with GATT added. */
+/** BlueZ's D-Bus interface on a bus of its own: the stand-in that the simulator uses, too. */
 export const bluezPart: Part = {
     name: "python3-dbusmock",
     probe: () => {
@@ -49,7 +50,7 @@ export async function startBluez(): Promise<MockBluez> {
     const daemon = spawn("dbus-daemon", [`--config-file=${join(folder, "bus.conf")}`, "--nofork", "--nopidfile"], {
         stdio: "ignore",
     });
-    const mockTemplate = join(import.meta.dirname, "bluez5_gatt.py");
+    const mockTemplate = join(packageRoot, "examples/simulators/bluez_gatt.py");
     const connected = await eventually(async () => {
         const opened = sessionBus({ busAddress });
         await new Promise<void>((resolve, reject) => {
@@ -72,8 +73,7 @@ export async function startBluez(): Promise<MockBluez> {
         call,
         mock,
         appear: async (mac, characteristics) => {
-            const device = String(await mock("AddDevice", "sss", ["hci0", mac, "thermo"]));
-            await mock("PatchDevice", "s", [device]);
+            const device = String(await mock("AddPeripheral", "sss", ["hci0", mac, "thermo"]));
             const service = await mock("AddGattService", "sss", [
                 device,
                 "service000a",
