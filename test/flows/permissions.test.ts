@@ -15,19 +15,22 @@ function withPermissions(permissions: string): Promise<TestNodeRed> {
     return TestNodeRed.start({ flows: [{ id: "t", type: "tab", label: "t" }], settings: { adminAuth } });
 }
 
-test.each(["/kubeedge/fleet", "/kubeedge/metrics"])("%s is for those who may read", async (path) => {
-    red = await withPermissions("kubeedge.read");
-    expect(await answers(path)).toBe(200);
-    await red.stop();
-    red = await withPermissions("flows.read");
-    expect(await answers(path)).toBe(401);
-});
+test.each(["/kubeedge/fleet", "/kubeedge/metrics", "/kubeedge/devices"])(
+    "%s is for those who may read",
+    async (path) => {
+        red = await withPermissions("kubeedge.read");
+        expect(await answers(path)).toBe(200);
+        await red.stop();
+        red = await withPermissions("flows.read");
+        expect(await answers(path)).toBe(401);
+    },
+);
 
 test("without a cluster the fleet is what runs in this Node-RED", async () => {
     const flows = [
         { id: "t", type: "tab", label: "t" },
         { id: "s", type: "kubeedge-store", name: "disk" },
-        { id: "m", z: "t", type: "kubeedge-metamanager", name: "", store: "s", x: 1, y: 1, wires: [] },
+        { id: "m", z: "t", type: "kubeedge-metamanager", store: "s", metaServerPort: "0", x: 1, y: 1, wires: [] },
     ];
     red = await TestNodeRed.start({ flows });
     await red.untilStatus("m", ({ fill }) => fill === "green");

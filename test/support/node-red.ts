@@ -6,6 +6,22 @@ import { join, resolve } from "node:path";
 
 export const packageRoot = resolve(import.meta.dirname, "../..");
 
+/** What the shipped flows serve takes a free port, unless a test says which. */
+const freePortsEnv = Object.fromEntries(
+    [
+        "MQTT",
+        "METASERVER",
+        "SERVICEBUS",
+        "API",
+        "CLOUDHUB",
+        "CLOUDHUB_HTTPS",
+        "CLOUDHUB_QUIC",
+        "STREAM",
+        "TUNNEL",
+        "ROUTER",
+    ].map((name) => [`REDGE_${name}_PORT`, "0"]),
+);
+
 interface Happening {
     readonly event: "listening" | "flows:started" | "status" | "missing-types" | "log";
     readonly port?: number;
@@ -50,7 +66,7 @@ export class TestNodeRed {
             settings: { userDir: this.userDir, flowFile: "flows.json", nodesDir: packageRoot, ...options.settings },
         });
         this.#child = fork(join(import.meta.dirname, "node-red-child.mjs"), [argument], {
-            env: { ...process.env, ...options.env },
+            env: { ...process.env, ...freePortsEnv, ...options.env },
             execArgv: [],
             stdio: ["ignore", "ignore", "inherit", "ipc"],
         });
@@ -93,8 +109,10 @@ export class TestNodeRed {
         return response.json();
     }
 
+    /** Resolves when the flows run, or are known not to for want of node types. */
     async deploy(flows: readonly object[], type: "full" | "nodes" = "full"): Promise<void> {
-        const started = this.until(({ event }) => event === "flows:started");
+        this.missingTypes = [];
+        const started = this.until(({ event }) => event === "flows:started" || event === "missing-types");
         const headers = { "content-type": "application/json", "Node-RED-Deployment-Type": type };
         const response = await fetch(new URL("/flows", this.url), {
             method: "POST",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { offerDevices } from "../../shell/editor/devices.ts";
 import { integer } from "../../shell/editor/fields.ts";
 
 RED.nodes.registerType("kubeedge-device-get", {
@@ -21,6 +22,7 @@ RED.nodes.registerType("kubeedge-device-get", {
         return this.name ? "node_label_italic" : "";
     },
     paletteLabel: "device get",
+    oneditprepare: offerDevices,
     inputLabels() {
         return this._("kubeedge-device-get.input");
     },

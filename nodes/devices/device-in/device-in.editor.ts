@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { offerDevices } from "../../shell/editor/devices.ts";
 
 RED.nodes.registerType("kubeedge-device-in", {
     category: "KubeEdge devices",
@@ -20,6 +21,7 @@ RED.nodes.registerType("kubeedge-device-in", {
         return this.name ? "node_label_italic" : "";
     },
     paletteLabel: "device in",
+    oneditprepare: offerDevices,
     inputLabels() {
         return this._("kubeedge-device-in.input");
     },

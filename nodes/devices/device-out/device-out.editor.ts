@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { offerDevices } from "../../shell/editor/devices.ts";
 
 RED.nodes.registerType("kubeedge-device-out", {
     category: "KubeEdge devices",
@@ -19,6 +20,7 @@ RED.nodes.registerType("kubeedge-device-out", {
         return this.name ? "node_label_italic" : "";
     },
     paletteLabel: "device out",
+    oneditprepare: offerDevices,
     inputLabels() {
         return this._("kubeedge-device-out.input");
     },
