@@ -35,13 +35,20 @@ async function mqtt(): Promise<void> {
             { event_id: "", timestamp: 0, added_devices: added, removed_devices: null },
             "twin",
         );
-        const startedMs = performance.now();
+        // From the client's connection on: the start of its process is no work of the gateway's.
         const peer = await startPeer("publish", String(gateway.bus.port), String(devices), String(total));
+        const startedMs = performance.now();
+        const cpuBefore = process.cpuUsage();
         await all;
         const perS = total / ((performance.now() - startedMs) / 1000);
+        const { user, system } = process.cpuUsage(cpuBefore);
         peer.stop();
         await gateway.stop();
-        print(`MQTT reports stored in twins, ${devices} devices`, `${perS.toFixed(0)} /s`, "to reach 5,000/s");
+        print(
+            `MQTT reports stored in twins, ${devices} devices`,
+            `${perS.toFixed(0)} /s`,
+            `${((user + system) / total).toFixed(0)} µs of the gateway's processor each; to reach 5,000/s`,
+        );
     }
 }
 

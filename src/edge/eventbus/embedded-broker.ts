@@ -7,7 +7,7 @@ import type { Broker, BrokerHandlers, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
 import type { Retained } from "./retained.ts";
 import { readTlsFiles } from "./tls-files.ts";
-import { topicMatches } from "./topics.ts";
+import { TopicFilters } from "./topics.ts";
 import { Users } from "./users.ts";
 
 const BAD_USERNAME_OR_PASSWORD = 4;
@@ -17,7 +17,7 @@ const STOP_MS = 1500;
 export class EmbeddedBroker implements Broker {
     readonly #config: EventBusConfig;
     readonly #retained: Retained;
-    readonly #filters = new Set<string>();
+    readonly #filters = new TopicFilters();
     readonly #sockets = new Set<Socket>();
     readonly #usernames = new WeakMap<Client, string | undefined>();
     #aedes: Aedes | undefined;
@@ -66,7 +66,7 @@ export class EmbeddedBroker implements Broker {
         aedes.on("publish", ({ topic, payload, qos, retain }, client) => {
             if (retain && !topic.startsWith("$SYS/"))
                 this.#retained.keep({ topic, qos, payload: Buffer.from(payload) });
-            if (client === null || ![...this.#filters].some((filter) => topicMatches(filter, topic))) return;
+            if (client === null || !this.#filters.match(topic)) return;
             handlers.message({ topic, payload: Buffer.isBuffer(payload) ? payload : Buffer.from(payload) });
         });
         await this.#listen(aedes);

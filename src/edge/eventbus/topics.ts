@@ -21,13 +21,35 @@ export function isForDeviceTwin(topic: string): boolean {
 
 /** MQTT's own rules of topic filters (MQTT 3.1.1, 4.7): + and #, and no leading wildcard meets a topic that starts with $. */
 export function topicMatches(filter: string, topic: string): boolean {
-    if (topic.startsWith("$") && (filter.startsWith("+") || filter.startsWith("#"))) return false;
-    const wanted = filter.split("/");
-    const given = topic.split("/");
-    for (const [index, level] of wanted.entries()) {
+    return levelsMatch(filter.split("/"), topic.split("/"));
+}
+
+/** Several filters, taken apart once: every message that comes in is held against all of them. */
+export class TopicFilters {
+    readonly #levels = new Map<string, readonly string[]>();
+
+    add(filter: string): void {
+        this.#levels.set(filter, filter.split("/"));
+    }
+
+    delete(filter: string): void {
+        this.#levels.delete(filter);
+    }
+
+    /** Whether any of them meets the topic. */
+    match(topic: string): boolean {
+        const given = topic.split("/");
+        for (const wanted of this.#levels.values()) if (levelsMatch(wanted, given)) return true;
+        return false;
+    }
+}
+
+function levelsMatch(wanted: readonly string[], given: readonly string[]): boolean {
+    if (given[0]?.startsWith("$") && (wanted[0] === "+" || wanted[0] === "#")) return false;
+    for (let index = 0; index < wanted.length; index += 1) {
+        const level = wanted[index];
         if (level === "#") return true;
-        if (index >= given.length) return false;
-        if (level !== "+" && level !== given[index]) return false;
+        if (index >= given.length || (level !== "+" && level !== given[index])) return false;
     }
     return wanted.length === given.length;
 }
