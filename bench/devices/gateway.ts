@@ -58,9 +58,10 @@ export async function startGateway(
         push: (operation, resource, content, group = "resource") =>
             twin.receive(newEnvelope({ route: { source: "devicecontroller", group, operation, resource }, content })),
         stop: async () => {
+            // From the devices to the broker: whoever still publishes must find it there.
             await mapper.stop();
-            await bus.stop();
             await twin.stop();
+            await bus.stop();
             await store.close();
             rmSync(folder, { recursive: true, force: true });
         },

@@ -14,6 +14,7 @@ export async function startPeer(
     const child = spawn(process.execPath, [process.argv[1] ?? "", `--${role}`, ...args], {
         stdio: ["ignore", "pipe", "inherit"],
     });
+    process.once("exit", () => child.kill("SIGKILL"));
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const first = await lines.next();
     return {

@@ -103,6 +103,7 @@ async function desired(): Promise<void> {
     const child = spawn(process.execPath, [process.argv[1] ?? "", "--modbus", String(port)], {
         stdio: ["ignore", "pipe", "inherit"],
     });
+    process.once("exit", () => child.kill("SIGKILL"));
     const lines = createInterface({ input: child.stdout });
     const written = new Map<number, (atMs: number) => void>();
     const listening = new Promise<void>((resolve) => {

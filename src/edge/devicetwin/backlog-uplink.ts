@@ -23,14 +23,22 @@ interface Outgoing {
     reading: boolean;
 }
 
-/** Reports of one device under way at once: enough to hide the way to the cloud, little enough to lose by a restart. */
-const WINDOW = 64;
+/**
+ * Reports of one device under way at once: the cloud writes a device's status a few times a second and confirms all that
+ * came until then, so that one device gets ahead by some thousand reports a second.
+ */
+const WINDOW = 512;
+/** Of all devices together: EdgeHub's outbox has a limit, beyond which it gives up the oldest. */
+const WINDOW_OF_ALL = 4096;
 
 /** Sends every kept report to the cloud, per device in order, each with its own time stamps. */
 export class BacklogUplink {
     readonly #options: BacklogUplinkOptions;
     readonly #devices = new Map<string, Outgoing>();
+    /** Every message under way → its device. */
     readonly #owners = new Map<string, string>();
+    /** Devices with reports to send and no room for them. */
+    readonly #waiting = new Set<string>();
     #up = true;
 
     constructor(options: BacklogUplinkOptions) {
@@ -70,12 +78,23 @@ export class BacklogUplink {
         const [oldest] = outgoing.inFlight.values();
         this.#options.backlog.confirmed(device, (oldest?.number ?? outgoing.next) - 1);
         if (outgoing.inFlight.size <= WINDOW / 2) this.offer(device);
+        this.#offerWaiting();
         return true;
     }
 
     forget(device: string): void {
         for (const id of this.#devices.get(device)?.inFlight.keys() ?? []) this.#owners.delete(id);
         this.#devices.delete(device);
+        this.#waiting.delete(device);
+        this.#offerWaiting();
+    }
+
+    /** Whoever waits longest is next; one that finds no room stands at the end again. */
+    #offerWaiting(): void {
+        const [next] = this.#waiting;
+        if (next === undefined || this.#owners.size >= WINDOW_OF_ALL) return;
+        this.#waiting.delete(next);
+        this.offer(next);
     }
 
     async #fill(device: string, outgoing: Outgoing): Promise<void> {
@@ -88,15 +107,21 @@ export class BacklogUplink {
                 if (outgoing.next >= backlog.ends(device).next) return;
                 const reports = await backlog.read(device, outgoing.next, room);
                 if (reports.length === 0 || this.#devices.get(device) !== outgoing) return;
-                for (const [number, report] of reports) this.#send(device, outgoing, number, report);
+                for (const [number, report] of reports) {
+                    // Other devices have sent during the reading.
+                    if (this.#room(outgoing) <= 0) break;
+                    this.#send(device, outgoing, number, report);
+                }
             }
+            if (this.#up && outgoing.inFlight.size < WINDOW) this.#waiting.add(device);
         } finally {
             outgoing.reading = false;
+            this.#offerWaiting();
         }
     }
 
     #room({ inFlight }: Outgoing): number {
-        return this.#up ? WINDOW - inFlight.size : 0;
+        return this.#up ? Math.min(WINDOW - inFlight.size, WINDOW_OF_ALL - this.#owners.size) : 0;
     }
 
     #send(device: string, outgoing: Outgoing, number: number, report: KeptReport): void {

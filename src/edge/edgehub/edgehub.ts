@@ -89,6 +89,8 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
         this.#unlisten = this.#ports.identity.onRenewed(() => {
             this.#link?.connection.close(CloseCode.normal, "certificate renewed");
         });
+        // MetaManager tells "not yet" from "gone" and hears nothing; DeviceTwin keeps its reports until there is a link.
+        this.#tellLink(Operation.disconnect, { reason: "not connected yet" }, "devices");
         this.#connector.start();
         this.#onStatus();
     }
@@ -254,9 +256,9 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
         this.send(output, envelope);
     }
 
-    #tellLink(operation: string, content: unknown): void {
+    #tellLink(operation: string, content: unknown, output: "link" | "devices" = "link"): void {
         const route = { source: Source.edgehub, group: Group.hub, operation, resource: "link" };
-        this.send("link", newEnvelope({ route, content, timestamp: this.#ports.clock.nowMs() }));
+        this.send(output, newEnvelope({ route, content, timestamp: this.#ports.clock.nowMs() }));
     }
 
     #figures(): Record<string, string | number> {

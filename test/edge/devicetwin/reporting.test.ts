@@ -209,6 +209,34 @@ describe("after an outage", () => {
         expect(await again.store.scan("devicetwin/report/")).toEqual([]);
     }, 30_000);
 
+    test("many devices share the way to the cloud: a bounded number under way, and none is left behind", async () => {
+        const harness = await startTwin({ offlinePolicy: "all" });
+        await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
+        const names = Array.from({ length: 20 }, (_, index) => `thermo-${index}`);
+        for (const name of names) await harness.cloud("insert", `default/device/${name}`, thermo(undefined, name));
+        await harness.confirmAll();
+        await harness.twin.receive(link("disconnect"));
+        const reports = names.flatMap((name) =>
+            Array.from({ length: 600 }, (_, value) =>
+                harness.twin.receive(mapperReport(`default/${name}`, { reported: { temperature: { value } } })),
+            ),
+        );
+        await Promise.all(reports);
+        harness.take("edgehub");
+        await harness.twin.receive(link("connect"));
+        let arrived = 0;
+        let most = 0;
+        while (arrived < reports.length) {
+            await harness.clock.advance(0);
+            const underWay = harness.sent.edgehub.filter(({ header }) => header.type === "keep-all").length;
+            expect(underWay).toBeGreaterThan(0);
+            most = Math.max(most, underWay);
+            arrived += underWay;
+            await harness.confirmAll();
+        }
+        expect([arrived, most]).toEqual([12_000, 4096]);
+    });
+
     test('only the newest arrives when the policy is "newest"', async () => {
         const { again, wanted } = await outage("newest", 100);
         expect(values(again)).toEqual(wanted.slice(-1));

@@ -56,8 +56,9 @@ class RecordedCloud {
         await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
         const { port } = this.#server.address() as AddressInfo;
         this.#edge = makeEdgeHub(pki.edgeIdentity(NODE), port, {}, this.store);
-        this.#edge.on("output", (output, envelope) => {
-            if (output !== "link") this.outputs.put(JSON.parse(encodeEnvelope(envelope)) as WireMessage);
+        this.#edge.on("output", (_output, envelope) => {
+            if (envelope.route.resource !== "link")
+                this.outputs.put(JSON.parse(encodeEnvelope(envelope)) as WireMessage);
         });
         await this.#edge.start();
     }
