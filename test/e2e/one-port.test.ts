@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { describeWith, program } from "../support/requires.ts";
-import { root, TestSite } from "../support/site.ts";
+import { type CommandResult, root, run, TestSite } from "../support/site.ts";
 
 /** Where a firewall lets one port through: the gateway joins, works and is reached by it alone. */
 describeWith([program("kubectl")], "a site whose gateway knows one port", () => {
@@ -54,5 +55,74 @@ describeWith([program("kubectl")], "a site whose gateway knows one port", () => 
             const answer = await fetch(`${base}/kubeedge/metrics`, { headers: { Authorization: `Bearer ${token}` } });
             expect(await answer.text(), role).toMatch(expected);
         });
+    });
+});
+
+/** `redge cloud` and `redge edge` as two commands, as on two machines. */
+describeWith([program("kubectl")], "--one-port of the two commands", () => {
+    const script = join(root, "dist/cli/redge.js");
+    const running: ChildProcess[] = [];
+    let site: TestSite;
+    let port: string;
+    const command = (...args: string[]): Promise<CommandResult> => run(process.execPath, [script, ...args], site.env);
+
+    beforeAll(async () => {
+        site = await TestSite.create();
+        // A port that only the option can have told: the variables name others.
+        port = site.env["REDGE_BOILER_PORT"] ?? "";
+    });
+    afterAll(async () => {
+        await Promise.all(running.reverse().map(ended));
+        await site.remove();
+    }, 120_000);
+
+    function ended(child: ChildProcess): Promise<unknown> {
+        if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+        const exited = new Promise((resolve) => child.once("exit", resolve));
+        child.kill("SIGINT");
+        return exited;
+    }
+
+    /** Starts it and waits for what it prints when it is ready. */
+    function start(ready: string, ...args: string[]): Promise<void> {
+        const child = spawn(process.execPath, [script, ...args], { env: site.env, stdio: ["ignore", "pipe", "pipe"] });
+        running.push(child);
+        let output = "";
+        return new Promise((resolve, reject) => {
+            const note = (chunk: Buffer): void => {
+                output += chunk.toString();
+                if (output.includes(ready)) resolve();
+            };
+            child.stdout.on("data", note);
+            child.stderr.on("data", note);
+            child.once("exit", (code) => reject(new Error(`redge ${args[0]} ended with ${code}:\n${output}`)));
+        });
+    }
+
+    test("a gateway that was told one port joins, becomes Ready and is reached for logs", async () => {
+        await start("Redge cloud is ready.", "cloud", "--one-port", port);
+        const token = (await command("token", "--node", "edge-one", "--uses", "1")).stdout.trim();
+        const joining = ["--join", `https://127.0.0.1:${port}`, "--one-port", "--token", token, "--name", "edge-one"];
+        await start("Redge edge edge-one is ready.", "edge", ...joining);
+        const record = JSON.parse(readFileSync(join(site.home, "edge/cloud.json"), "utf8")) as Record<string, string>;
+        const addresses = ["REDGE_CLOUD_URL", "REDGE_CLOUDHUB_URL", "REDGE_TUNNEL_URL"].map((name) => record[name]);
+        expect(addresses).toEqual([`https://127.0.0.1:${port}`, `wss://127.0.0.1:${port}`, `wss://127.0.0.1:${port}`]);
+        await site.kubectlOk(["wait", "--for=condition=Ready", "node/edge-one", "--timeout=90s"]);
+        await site.kubectlOk(["apply", "-f", join(root, "examples/workloads/hello-flow.yaml")]);
+        await site.kubectlOk(["rollout", "status", "daemonset/hello", "--timeout=90s"]);
+        await eventually(async () => {
+            expect((await site.kubectlOk(["logs", "daemonset/hello", "--tail=1"])).trim()).not.toBe("");
+        });
+        for (const variable of ["REDGE_CLOUDHUB_PORT", "REDGE_CLOUDHUB_HTTPS_PORT", "REDGE_TUNNEL_PORT"] as const) {
+            await expect(fetch(`https://127.0.0.1:${site.port(variable)}/`), variable).rejects.toMatchObject({
+                cause: { code: "ECONNREFUSED" },
+            });
+        }
+    });
+
+    test.each(["0", "65536", "https"])("--one-port %s of the cloud is refused with exit code 2", async (wrong) => {
+        const { code, stderr } = await command("cloud", "--one-port", wrong);
+        expect(code).toBe(2);
+        expect(stderr).toContain(`--one-port wants a port from 1 to 65535, not "${wrong}"`);
     });
 });
