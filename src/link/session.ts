@@ -60,5 +60,4 @@ export const CloseCode = {
     replaced: 4001,
     silent: 4002,
     nodeDeleted: 4003,
-    forbidden: 4004,
 } as const;

@@ -92,7 +92,12 @@ export class ServerCertificate extends Emitter<{ renewed: [] }> {
         if (certificate === undefined || key === undefined) return undefined;
         try {
             const pair = readPair(certificate, key, "server certificate", this.#init.storage.where);
-            return pair.certificate.checkIssued(this.#init.authority.certificate) ? pair : undefined;
+            if (pair.certificate.checkIssued(this.#init.authority.certificate)) return pair;
+            throw new RedgeError("REDGE_IDENTITY_MATERIAL", {
+                what: "server certificate",
+                where: this.#init.storage.where,
+                reason: "the CA kept there did not issue it",
+            });
         } catch (error) {
             // Unlike the CA it can be made again at any time, nobody has to be told of the new one.
             this.#ports.log.warn("the server certificate is made anew", { reason: errorText(error) });
