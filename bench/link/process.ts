@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MALLOC_FOR_MANY_CONNECTIONS } from "../../cli/host/malloc.ts";
 import type { TestPki } from "../../test/support/link/test-pki.ts";
 import type { ApiKind } from "./cluster.ts";
 import type { Job } from "./server-jobs.ts";
@@ -48,7 +49,11 @@ export class ServerProcess {
             tls: this.#tls,
         };
         writeFileSync(path, JSON.stringify(options), { mode: 0o600 });
-        const child = fork(process.argv[1] ?? "", ["--serve", path], { execArgv: ["--expose-gc"] });
+        const child = fork(process.argv[1] ?? "", ["--serve", path], {
+            execArgv: ["--expose-gc"],
+            // As the image and `redge site` start a cloud.
+            env: { ...MALLOC_FOR_MANY_CONNECTIONS, ...process.env },
+        });
         this.#child = child;
         child.on("message", (message: { id: number; result?: unknown; failure?: string }) => {
             const waiting = this.#waiting.get(message.id);

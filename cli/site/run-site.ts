@@ -7,6 +7,7 @@ import type { KubeClient } from "../../src/kube/client/client.ts";
 import { createKubeClient } from "../../src/kube/client/https-client.ts";
 import { connectionFromKubeconfig } from "../../src/kube/client/kubeconfig.ts";
 import { BOILER_PORT, claimPorts, kubeconfigPath, localCloudUrls, redgeHome } from "../host/environment.ts";
+import { MALLOC_FOR_MANY_CONNECTIONS } from "../host/malloc.ts";
 import { checkPorts } from "../host/ports.ts";
 import { ADMIN_USER, ensureFolder, keptSecret } from "../host/secrets.ts";
 import { applyDemo } from "./demo.ts";
@@ -37,7 +38,13 @@ export async function runSite(options: { readonly demo: boolean }): Promise<numb
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stopping.abort());
     const say = (line: string): void => void process.stderr.write(`redge: ${line}\n`);
     const shared = { clock: systemClock, say };
-    const cloud = new RoleProcess({ ...shared, role: "cloud", nodeFlags: [], args: ["cloud"], env: () => process.env });
+    const cloud = new RoleProcess({
+        ...shared,
+        role: "cloud",
+        nodeFlags: [],
+        args: ["cloud"],
+        env: () => ({ ...MALLOC_FOR_MANY_CONNECTIONS, ...process.env }),
+    });
     const edgeArgs = demo ? ["edge", "--demo"] : ["edge"];
     const edgeEnv: NodeJS.ProcessEnv = { ...process.env };
     const edge = new RoleProcess({
