@@ -46,7 +46,10 @@ describe.each(["node-red", "node-red-v4"])("shipped flows in %s", (nodeRed) => {
             await red.untilStatus(idOf(nodes, type), ({ fill }) => fill === "green");
         }
         // It has neither a certificate nor a token: somebody has to give it one.
-        await red.untilStatus(idOf(nodes, "kubeedge-edgehub"), ({ fill }) => fill === "red");
+        await red.untilStatus(
+            idOf(nodes, "kubeedge-edgehub"),
+            ({ fill, text }) => fill === "red" && /has no certificate/.test(text ?? ""),
+        );
         expect(red.log.filter(({ level }) => level < ERROR)).toEqual([]);
     });
 

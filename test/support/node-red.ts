@@ -8,18 +8,9 @@ export const packageRoot = resolve(import.meta.dirname, "../..");
 
 /** What the shipped flows serve takes a free port, unless a test says which. */
 const freePortsEnv = Object.fromEntries(
-    [
-        "MQTT",
-        "METASERVER",
-        "SERVICEBUS",
-        "API",
-        "CLOUDHUB",
-        "CLOUDHUB_HTTPS",
-        "CLOUDHUB_QUIC",
-        "STREAM",
-        "TUNNEL",
-        "ROUTER",
-    ].map((name) => [`REDGE_${name}_PORT`, "0"]),
+    ["MQTT", "METASERVER", "SERVICEBUS", "API", "CLOUDHUB", "CLOUDHUB_HTTPS", "STREAM", "TUNNEL", "ROUTER"].map(
+        (name) => [`REDGE_${name}_PORT`, "0"],
+    ),
 );
 
 interface Happening {
