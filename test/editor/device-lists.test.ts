@@ -91,7 +91,7 @@ describeWith([chromiumPart], "the device nodes' lists in the editor", () => {
 
         test.each(NODES)("%s: a device and one of its properties are chosen from lists, or typed", async (type) => {
             await editor.evaluate(`RED.editor.edit(RED.nodes.node("${type}"))`);
-            await editor.page.waitForSelector("#node-dialog-ok", { state: "visible" });
+            await editor.dialogIsOpen("#node-dialog-ok");
             await eventually(async () => expect(await offered("device")).toEqual(["plant/oven", "plant/press"]));
             expect(await offered("property")).toEqual(["force", "heat", "speed"]);
             await editor.page.fill("#node-input-device", "${DEVICE}");
@@ -100,8 +100,7 @@ describeWith([chromiumPart], "the device nodes' lists in the editor", () => {
             await editor.page.fill("#node-input-device", press);
             expect(await offered("property")).toEqual(["force", "speed"]);
             await editor.page.fill("#node-input-property", "speed");
-            await editor.page.click("#node-dialog-ok");
-            await editor.page.waitForSelector("#node-dialog-ok", { state: "detached" });
+            await editor.endDialog("#node-dialog-ok");
             const saved = `(({ device, property }) => ({ device, property }))(RED.nodes.node("${type}"))`;
             expect(await editor.evaluate(saved)).toEqual({ device: "plant/press", property: "speed" });
             expect(editor.complaints).toEqual([]);

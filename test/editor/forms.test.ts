@@ -57,11 +57,10 @@ describeWith([chromiumPart], "forms in the editor", () => {
             async ({ id, type }) => {
                 const before = await exported(id);
                 await editor.evaluate(`RED.editor.edit(RED.nodes.node("${id}"))`);
-                await editor.page.waitForSelector("#node-dialog-ok", { state: "visible" });
+                await editor.dialogIsOpen("#node-dialog-ok");
                 const texts = await editor.page.locator("#dialog-form").innerText();
                 expect(texts).not.toMatch(/kubeedge-[a-z]+\./);
-                await editor.page.click("#node-dialog-ok");
-                await editor.page.waitForSelector("#node-dialog-ok", { state: "detached" });
+                await editor.endDialog("#node-dialog-ok");
                 expect(await exported(id)).toBe(before);
                 expect(await touched(id, type)).toBe(false);
                 expect(await editor.evaluate(`RED.nodes.node("${id}").valid`)).toBe(true);
@@ -74,9 +73,8 @@ describeWith([chromiumPart], "forms in the editor", () => {
             async ({ id, type }) => {
                 const before = await exported(id);
                 await editor.evaluate(`RED.editor.editConfig("", "${type}", "${id}")`);
-                await editor.page.waitForSelector("#node-config-dialog-ok", { state: "visible" });
-                await editor.page.click("#node-config-dialog-ok");
-                await editor.page.waitForSelector("#node-config-dialog-ok", { state: "detached" });
+                await editor.dialogIsOpen("#node-config-dialog-ok");
+                await editor.endDialog("#node-config-dialog-ok");
                 expect(await exported(id)).toBe(before);
                 expect(await touched(id, type)).toBe(false);
                 expect(editor.complaints).toEqual([]);
@@ -86,12 +84,11 @@ describeWith([chromiumPart], "forms in the editor", () => {
         test("a value out of range is named before it is deployed", async () => {
             const id = ours.find(({ type }) => type === "kubeedge-eventbus")?.id;
             await editor.evaluate(`RED.editor.edit(RED.nodes.node("${id}"))`);
-            await editor.page.waitForSelector("#node-input-port", { state: "visible" });
+            await editor.dialogIsOpen("#node-dialog-ok");
             await editor.page.fill("#node-input-port", "70000");
             await editor.page.locator("#node-input-port").dispatchEvent("change");
             await editor.page.waitForSelector("#node-input-port.input-error");
-            await editor.page.click("#node-dialog-cancel");
-            await editor.page.waitForSelector("#node-dialog-ok", { state: "detached" });
+            await editor.endDialog("#node-dialog-cancel");
         });
     });
 });

@@ -54,6 +54,21 @@ export class Editor {
         return this.page.evaluate<T>(expression);
     }
 
+    /**
+     * Waits until a dialog has slid in. Node-RED resizes it once more at the end, and fails when it has been closed by then, which
+     * no hand is quick enough for; then it raises the dialog above the sidebar.
+     */
+    async dialogIsOpen(button: "#node-dialog-ok" | "#node-config-dialog-ok"): Promise<void> {
+        await this.page.waitForSelector(button, { state: "visible" });
+        await this.page.waitForFunction(`$("#red-ui-editor-stack").css("zIndex") === "13"`);
+    }
+
+    /** Presses a dialog's last button and waits until it is gone. */
+    async endDialog(button: "#node-dialog-ok" | "#node-dialog-cancel" | "#node-config-dialog-ok"): Promise<void> {
+        await this.page.click(button);
+        await this.page.waitForSelector(button, { state: "detached" });
+    }
+
     async close(): Promise<void> {
         await this.#browser.close();
     }
