@@ -180,7 +180,10 @@ export function streamsSuite(create: (env: NodeJS.ProcessEnv) => Promise<TestSit
     });
 
     test("exec -it: a terminal that follows the window's size, and the exit code", async () => {
-        const remote = "stty size; while [ \"$(stty size)\" != '44 111' ]; do sleep 0.1; done; echo resized; exit 9";
+        // The first size comes just after the start, as from the kubelet: until then the terminal has none.
+        const until = (size: string): string =>
+            `while [ "$(stty size 2>/dev/null)" != '${size}' ]; do sleep 0.1; done; echo now ${size}`;
+        const remote = `${until("33 99")}; ${until("44 111")}; exit 9`;
         writeFileSync(
             join(site.home, "terminal.sh"),
             `tty; stty rows 33 cols 99; exec kubectl exec -it web -- sh -c '${remote.replaceAll("'", "'\\''")}'\n`,
@@ -194,11 +197,11 @@ export function streamsSuite(create: (env: NodeJS.ProcessEnv) => Promise<TestSit
             seen += chunk.toString();
         });
         const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-        await expect.poll(() => seen, { timeout: 30_000 }).toContain("33 99");
+        await expect.poll(() => seen, { timeout: 30_000 }).toContain("now 33 99");
         const terminal = /(\/dev\/pts\/\d+)/.exec(seen)?.[1] ?? "";
         execFileSync("stty", ["-F", terminal, "rows", "44", "cols", "111"]);
         expect(await ended).toBe(9);
-        expect(seen).toContain("resized");
+        expect(seen).toContain("now 44 111");
     });
 
     test("attach: what a container says as it says it, and input for one that reads", async () => {

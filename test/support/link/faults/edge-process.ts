@@ -48,7 +48,8 @@ export async function runEdge(options: EdgeOptions): Promise<void> {
     let stored: Promise<void> = Promise.resolve();
     hub.on("output", (output, envelope) => {
         if (output === "link" || envelope.header.parent_msg_id !== undefined) return;
-        if (envelope.route.group === "twin") return;
+        // What EdgeHub tells of the link itself is no object of the cloud.
+        if (envelope.route.group === "twin" || envelope.route.resource === "link") return;
         stored = stored
             .then(() => keep(objects, envelope))
             .then(
