@@ -253,6 +253,8 @@ function suite(start: (receive: (envelope: Envelope) => void) => Promise<Wires>)
         });
         gapsMs.sort((a, b) => a - b);
         const p99 = gapsMs[Math.floor(gapsMs.length * 0.99)] ?? 0;
+        // One round of waiting for the dead takes 50 × 300 ms: whoever waited for them would be polled no oftener than that.
+        expect(p99).toBeLessThan(50 * 300);
         console.log(
             `150 living of 200 slaves, cycle ${cycleMs} ms: median ${gapsMs[gapsMs.length >> 1]?.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms, longest ${gapsMs.at(-1)?.toFixed(0)} ms`,
         );
