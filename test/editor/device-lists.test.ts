@@ -103,7 +103,7 @@ describeWith([chromiumPart], "the device nodes' lists in the editor", () => {
             await editor.endDialog("#node-dialog-ok");
             const saved = `(({ device, property }) => ({ device, property }))(RED.nodes.node("${type}"))`;
             expect(await editor.evaluate(saved)).toEqual({ device: "plant/press", property: "speed" });
-            expect(editor.complaints).toEqual([]);
+            expect(editor.takeComplaints()).toEqual([]);
         });
 
         test("without a device twin there is nothing to choose", async () => {

@@ -49,7 +49,7 @@ describeWith([chromiumPart], "forms in the editor", () => {
         test("the editor opens without a complaint and knows every node", async () => {
             const unknown = `${JSON.stringify(ours.map(({ type }) => type))}.filter((type) => !RED.nodes.getType(type))`;
             expect(await editor.evaluate(unknown)).toEqual([]);
-            expect(editor.complaints).toEqual([]);
+            expect(editor.takeComplaints()).toEqual([]);
         });
 
         test.each(ours.filter(({ x }) => x !== undefined))(
@@ -64,7 +64,7 @@ describeWith([chromiumPart], "forms in the editor", () => {
                 expect(await exported(id)).toBe(before);
                 expect(await touched(id, type)).toBe(false);
                 expect(await editor.evaluate(`RED.nodes.node("${id}").valid`)).toBe(true);
-                expect(editor.complaints).toEqual([]);
+                expect(editor.takeComplaints()).toEqual([]);
             },
         );
 
@@ -77,7 +77,7 @@ describeWith([chromiumPart], "forms in the editor", () => {
                 await editor.endDialog("#node-config-dialog-ok");
                 expect(await exported(id)).toBe(before);
                 expect(await touched(id, type)).toBe(false);
-                expect(editor.complaints).toEqual([]);
+                expect(editor.takeComplaints()).toEqual([]);
             },
         );
 

@@ -54,8 +54,8 @@ describeWith([chromiumPart, program("kubectl")], "the editors of a running site"
         );
         await picture(cloud, "cloud.png");
         await picture(edge, "edge.png");
-        expect(cloud.complaints).toEqual([]);
-        expect(edge.complaints).toEqual([]);
+        expect(cloud.takeComplaints()).toEqual([]);
+        expect(edge.takeComplaints()).toEqual([]);
     });
 
     test("the fleet sidebar shows the node, its pods and devices, also when it is narrow", async () => {
@@ -66,7 +66,7 @@ describeWith([chromiumPart, program("kubectl")], "the editors of a running site"
         const overflow = `(() => { const e = $(".kubeedge-fleet")[0]; return e.scrollWidth - e.clientWidth; })()`;
         expect(await cloud.evaluate<number>(overflow)).toBeLessThanOrEqual(0);
         await cloud.evaluate(`$(".kubeedge-fleet").css("width", "")`);
-        expect(cloud.complaints).toEqual([]);
+        expect(cloud.takeComplaints()).toEqual([]);
     });
 
     test("a wire is cut in the editor and a function node put in between: the messages pass through it", async () => {
@@ -110,7 +110,7 @@ describeWith([chromiumPart, program("kubectl")], "the editors of a running site"
             expect(status.phase).toBe("Running");
         }, 30_000);
         expect((await statusOf(edge, id))?.text).toMatch(/^seen default\//);
-        expect(edge.complaints).toEqual([]);
+        expect(edge.takeComplaints()).toEqual([]);
     });
 });
 

@@ -19,15 +19,15 @@ const QUIET = [
 /** The editor in a headless Chromium, and everything that its console complained about. */
 export class Editor {
     readonly page: Page;
-    readonly complaints: string[] = [];
+    readonly #complaints: string[] = [];
     readonly #browser: Browser;
 
     private constructor(browser: Browser, page: Page) {
         this.#browser = browser;
         this.page = page;
-        page.on("pageerror", (error) => this.complaints.push(error.message));
+        page.on("pageerror", (error) => this.#complaints.push(error.message));
         page.on("console", (message) => {
-            if (message.type() === "error") this.complaints.push(`${message.text()} (${message.location().url})`);
+            if (message.type() === "error") this.#complaints.push(`${message.text()} (${message.location().url})`);
         });
     }
 
@@ -37,6 +37,7 @@ export class Editor {
         const browser = await chromium.launch({ executablePath, args: QUIET });
         const editor = new Editor(browser, await browser.newPage({ viewport: { width: 1760, height: 800 } }));
         editor.page.setDefaultTimeout(60_000);
+        await editor.#withoutTips();
         await editor.page.goto(url);
         if (login !== undefined) {
             await editor.page.fill("#node-dialog-login-username", login.user);
@@ -45,8 +46,28 @@ export class Editor {
         }
         await editor.page.waitForSelector(".red-ui-flow-node", { timeout: 60_000 });
         // The refusal that made the editor ask for a login.
-        if (login !== undefined) editor.complaints.length = 0;
+        if (login !== undefined) editor.takeComplaints();
         return editor;
+    }
+
+    /**
+     * Turns the tips of the day off. Node-RED starts their timer of one second before it has fetched its keymap and made their box:
+     * on a slow machine the timer comes first and fails. What they say is chosen at random, too, which no picture should show.
+     */
+    async #withoutTips(): Promise<void> {
+        await this.page.route("**/settings/user", async (route) => {
+            if (route.request().method() !== "GET") return route.continue();
+            const response = await route.fetch();
+            if (!response.ok()) return route.fulfill({ response });
+            const settings = await response.json();
+            const view = { ...settings.editor?.view, "view-show-tips": false };
+            await route.fulfill({ response, json: { ...settings, editor: { ...settings.editor, view } } });
+        });
+    }
+
+    /** What the console has complained about since it was last asked. */
+    takeComplaints(): string[] {
+        return this.#complaints.splice(0);
     }
 
     /** Evaluates an expression in the editor, where RED and $ are known. */
