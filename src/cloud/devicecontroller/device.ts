@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { asNumber, asRecord, asRecords, asText } from "../../core/json.ts";
+import { asNumber, asRecord, asRecords, asText, isRecord } from "../../core/json.ts";
+import { isReported } from "../../kube/devices/property-rules.ts";
 import type { KubeObject } from "../../kube/types.ts";
 
 /** What DeviceController reads of Device and DeviceModel. */
@@ -43,9 +44,12 @@ export function desiredValues(device: KubeObject): readonly DesiredValue[] {
 export function expectsReports(device: KubeObject): boolean {
     const spec = asRecord(device["spec"]);
     const properties = asRecords(spec["properties"]);
-    return (
-        asRecord(spec["stateReport"])["reportToCloud"] === true || properties.some((p) => p["reportToCloud"] === true)
-    );
+    return isStateReported(spec) || properties.some((property) => isReported(property["reportToCloud"]));
+}
+
+/** Only a Device with a `stateReport` promises that its state comes again and again. */
+function isStateReported(spec: Record<string, unknown>): boolean {
+    return isRecord(spec["stateReport"]) && isReported(spec["stateReport"]["reportToCloud"]);
 }
 
 const DEFAULT_CYCLE_MS = 1000;
@@ -58,7 +62,7 @@ export function reportPeriodMs(device: KubeObject): number | undefined {
     const spec = asRecord(device["spec"]);
     const stateReport = asRecord(spec["stateReport"]);
     const cycles = asRecords(spec["properties"]).flatMap((property): number[] => {
-        if (property["reportToCloud"] !== true) return [];
+        if (!isReported(property["reportToCloud"])) return [];
         const policy = asRecord(property["reportPolicy"]);
         const maxIntervalMs = asNumber(policy["maxInterval"]);
         const changesOnly = ["onChange", "deadBandAbsolute", "deadBandPercent"].some(
@@ -67,7 +71,7 @@ export function reportPeriodMs(device: KubeObject): number | undefined {
         if (changesOnly) return maxIntervalMs === undefined ? [] : [maxIntervalMs];
         return [Math.max(asNumber(property["collectCycle"]) || DEFAULT_CYCLE_MS, asNumber(policy["minInterval"]) ?? 0)];
     });
-    if (stateReport["reportToCloud"] === true) cycles.push(asNumber(stateReport["reportCycle"]) || DEFAULT_CYCLE_MS);
+    if (isStateReported(spec)) cycles.push(asNumber(stateReport["reportCycle"]) || DEFAULT_CYCLE_MS);
     return cycles.length === 0 ? undefined : Math.min(...cycles);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isDeepStrictEqual } from "node:util";
+import { isBase64 } from "../../kube/devices/property-rules.ts";
 import type { ModelProperty } from "./device.ts";
 
 /** Why a value, always text on the wire, is none of the property's type; undefined when it is. */
@@ -14,6 +15,8 @@ export function typeMismatch(property: ModelProperty, value: string): string | u
             return /^(true|false|1|0)$/i.test(value.trim()) ? undefined : "is neither true nor false";
         case "OBJECT":
             return isJson(value) ? undefined : "is not JSON";
+        case "BYTES":
+            return isBase64(value) ? undefined : "is not base64";
         default:
             return undefined;
     }

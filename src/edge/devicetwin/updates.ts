@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isBase64 } from "../../kube/devices/property-rules.ts";
 import type { TwinChange } from "./documents.ts";
 import { DELETED, type DeviceRecord, type StoredValue, type TwinProperty, type Version } from "./records.ts";
 import { BadRequest, type GivenTwin, type GivenValue } from "./requests.ts";
@@ -100,7 +101,7 @@ export function checkType(key: string, type: string, given: { readonly value: st
     switch (type) {
         case "int":
         case "integer":
-            if (!INT.test(value) || BigInt.asIntN(64, BigInt(value)) !== BigInt(value)) refuse();
+            if (!INT.test(value) || !fits64Bits(BigInt(value))) refuse();
             return;
         case "float":
         case "double":
@@ -112,13 +113,20 @@ export function checkType(key: string, type: string, given: { readonly value: st
         case "object":
             if (!isJson(value)) refuse();
             return;
-        case "string":
         case "bytes":
+            if (!isBase64(value)) refuse();
+            return;
+        case "string":
         case DELETED:
             return;
         default:
             throw new BadRequest(`twin.${key}: the type ${type.slice(0, 40)} is not known`);
     }
+}
+
+/** Signed as in KubeEdge, or unsigned, as registers of 64 bits may be. */
+function fits64Bits(whole: bigint): boolean {
+    return whole >= -(2n ** 63n) && whole < 2n ** 64n;
 }
 
 function isJson(value: string): boolean {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RedgeError } from "../../core/errors/redge-error.ts";
+import { isReported } from "../../kube/devices/property-rules.ts";
 import { asRecord, field, isRecord, optionalNumber, text } from "./fields.ts";
 import { PROPERTY_TYPES, type PropertyType } from "./values.ts";
 
@@ -94,7 +95,7 @@ export function resolveDevice(device: unknown, model: unknown): DeviceInstance {
             propertyNames: listOf(field(method, "propertyNames"), id, "spec.methods[].propertyNames").map(String),
         })),
         stateReport: {
-            reportToCloud: field(stateReport, "reportToCloud") !== false,
+            reportToCloud: isReported(field(stateReport, "reportToCloud")),
             reportCycleMs: optionalNumber(field(stateReport, "reportCycle"), id, "spec.stateReport.reportCycle") ?? 0,
         },
     };
@@ -134,7 +135,7 @@ function resolveProperty(id: string, given: unknown, index: number, modelSpec: u
         ...(maximum === undefined ? {} : { maximum }),
         collectCycleMs: number("collectCycle") || DEFAULT_COLLECT_CYCLE_MS,
         reportCycleMs: number("reportCycle") ?? 0,
-        reportToCloud: field(property, "reportToCloud") !== false,
+        reportToCloud: isReported(field(property, "reportToCloud")),
         ...(reportPolicy === undefined ? {} : { reportPolicy }),
         ...(desired === undefined ? {} : { desired }),
         visitor: {

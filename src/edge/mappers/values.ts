@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RedgeError } from "../../core/errors/redge-error.ts";
+import { isBase64 } from "../../kube/devices/property-rules.ts";
 
 /** DeviceModel's property types (devices.kubeedge.io/v1beta1); OBJECT, any JSON, is Redge's own. */
 export const PROPERTY_TYPES = ["INT", "FLOAT", "DOUBLE", "STRING", "BOOLEAN", "BYTES", "STREAM", "OBJECT"] as const;
@@ -50,6 +51,8 @@ export function parseValue(type: PropertyType, value: string, property: string):
             } catch {
                 return refuse("is not JSON");
             }
+        case "BYTES":
+            return isBase64(value) ? value : refuse("is not base64");
         default:
             return value;
     }

@@ -339,10 +339,13 @@ describe("devices of a node", () => {
 
         test("a device that was never heard of misses its mapper, unless it has nothing to report", async () => {
             const creationTimestamp = new Date(rig.clock.nowMs()).toISOString();
-            await patchDevice("t1", { metadata: { creationTimestamp } });
+            await patchDevice("t1", {
+                metadata: { creationTimestamp },
+                spec: { properties: [{ name: "temperature", reportToCloud: false }] },
+            });
             await rig.settle(180_000);
             expect(condition("Reporting")).toBeUndefined();
-            await patchDevice("t1", { spec: { properties: [{ name: "temperature", reportToCloud: true }] } });
+            await patchDevice("t1", { spec: { properties: [{ name: "temperature" }] } });
             await rig.settle(2000);
             expect(condition("Reporting")).toMatchObject({ status: "False", reason: "MapperMissing" });
         });

@@ -260,6 +260,30 @@ describe("mappers", () => {
         ]);
     });
 
+    test("bytes are base64, from MQTT clients and from mappers", async () => {
+        const harness = await startTwin();
+        const properties = [{ name: "temperature", type: "BYTES", accessMode: "ReadOnly" }];
+        await harness.cloud("insert", "default/devicemodel/thermo-model", { ...thermoModel, spec: { properties } });
+        await harness.cloud("insert", "default/device/thermo-1", thermo(undefined));
+        const update = (value: string) =>
+            harness.mqtt(`${TWIN}/update`, { event_id: "", twin: { temperature: { actual: { value } } } });
+        const results = () =>
+            harness
+                .take("eventbus")
+                .filter(({ route }) => route.resource === `${TWIN}/update/result`)
+                .map(({ content }) => (content as { code?: number }).code);
+        for (const value of ["+/8=", "no base64"]) await update(value);
+        expect(results()).toEqual([undefined, 400]);
+        const told = (value: unknown) =>
+            harness.twin.receive(mapperReport("default/thermo-1", { reported: { temperature: { value } } }));
+        await told(Buffer.from([0, 255]));
+        expect(harness.twin.records.get("default/thermo-1")?.twin.get("temperature")).toMatchObject({
+            type: "bytes",
+            actual: { value: "AP8=" },
+        });
+        await expect(told("no base64")).rejects.toMatchObject({ code: "REDGE_DEVICE_MESSAGE" });
+    });
+
     test("a report of an unknown device or of another shape is refused by code", async () => {
         const harness = await withThermo();
         await expect(harness.twin.receive(mapperReport("default/nobody", {}))).rejects.toMatchObject({

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RedgeError } from "../../../core/errors/redge-error.ts";
-import type { DeviceInstance } from "../device-instance.ts";
+import type { DeviceInstance, PropertyInstance } from "../device-instance.ts";
 import { field, isRecord, text } from "../fields.ts";
-import { parseValue } from "../values.ts";
+import { type DeviceValue, parseValue } from "../values.ts";
 import type { DesiredWrite, MapperReport, ReportedValue, WrittenValue } from "../wire.ts";
 import type { DmiMessage } from "./convert.ts";
 
@@ -56,8 +56,8 @@ export function reportOfStatus(
         const value = text(field(field(twin, "reported"), "value"));
         const property = instance.properties.find((one) => one.name === name);
         if (value) {
-            if (property !== undefined) parseValue(property.type, value, name);
-            reported[name] = { value, timestamp: timestampOf(field(field(twin, "reported"), "metadata")) };
+            const timestamp = timestampOf(field(field(twin, "reported"), "metadata"));
+            reported[name] = { value: typedValue(property, value), timestamp };
         }
         const write = writes.get(`${id}/${name}`);
         const observed = text(field(field(twin, "observedDesired"), "value"));
@@ -66,6 +66,14 @@ export function reportOfStatus(
         }
     }
     return { id, report: { reported, written } };
+}
+
+/** KubeEdge's mapper framework tells bytes as the text that they are, so its base64 is made here. @throws REDGE_DEVICE_VALUE */
+function typedValue(property: PropertyInstance | undefined, value: string): DeviceValue {
+    if (property === undefined) return value;
+    return property.type === "BYTES"
+        ? Buffer.from(value).toString("base64")
+        : parseValue(property.type, value, property.name);
 }
 
 /** @throws REDGE_DEVICE_MESSAGE */

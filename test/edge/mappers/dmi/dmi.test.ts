@@ -135,6 +135,25 @@ describe("DMI with a stock mapper", () => {
         expect(twin(harness, "target")).toMatchObject({ actual: { value: "20" }, expected: { value: "25" } });
     });
 
+    test.each([
+        ["BOOLEAN", "T", "true"],
+        ["INT", "18446744073709551615", "18446744073709551615"],
+        ["DOUBLE", "1e-7", "0.0000001"],
+        ["BYTES", "Wärme", "V8Okcm1l"],
+        ["OBJECT", '{"a": [1]}', '{"a":[1]}'],
+        ["STRING", "Wärme ✓", "Wärme ✓"],
+    ])("a %s told as %s is %s in the twin", async (type, told, stored) => {
+        const harness = await startTwin();
+        const properties = [{ name: "target", type, accessMode: "ReadWrite" }];
+        await harness.cloud("insert", "default/devicemodel/thermo-model", { ...thermoModel, spec: { properties } });
+        await harness.cloud("insert", "default/device/thermo-1", device(undefined));
+        await startDmi(harness);
+        const stock = await mapper();
+        await stock.register();
+        await stock.report("target", told);
+        await eventually(() => expect(twin(harness, "target")).toMatchObject({ actual: { value: stored } }));
+    });
+
     test("changes are pushed: a new device with its model first, a desired value as an update, a deletion", async () => {
         const harness = await startTwin();
         await startDmi(harness);

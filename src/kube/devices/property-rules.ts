@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What cloud and gateway must read alike of a Device's properties and their values (docs/devices.md). */
+
+/**
+ * Whether a property, or the state, is reported to the cloud: unless `reportToCloud` says false. KubeEdge's edge core
+ * passes on whatever it is told and never asks; only its mappers take an absent one for false.
+ */
+export function isReported(reportToCloud: unknown): boolean {
+    return reportToCloud !== false;
+}
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** Whether the text is a value of type BYTES: base64 with padding (RFC 4648, section 4). */
+export function isBase64(text: string): boolean {
+    return BASE64.test(text);
+}
