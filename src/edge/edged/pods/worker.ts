@@ -4,19 +4,19 @@ import { errorText, isRedgeError } from "../../../core/errors/redge-error.ts";
 import type { Logger } from "../../../core/log.ts";
 import { Operation } from "../../../envelope/envelope.ts";
 import { formatResource } from "../../../envelope/resource.ts";
-import type { Pod, PodStatus, StateWaiting } from "../podspec/types.ts";
+import type { Pod, PodStatus } from "../podspec/types.ts";
 import { podName } from "../podspec/types.ts";
-import { tryProbe } from "../probes/handlers.ts";
-import { Prober } from "../probes/prober.ts";
-import type { ContainerRecord, PodRecord, PodRuntime } from "../runtimes/runtime.ts";
-import { Backoff } from "./backoff.ts";
+import type { Prober } from "../probes/prober.ts";
+import type { PodRecord, PodRuntime } from "../runtimes/runtime.ts";
+import { ContainerStarts } from "./container-starts.ts";
 import type { RuntimeChoice, WorkerDeps } from "./deps.ts";
 import { ExitMessages } from "./exit-messages.ts";
 import { isStatic, removeMirror } from "./mirror.ts";
-import { type ContainerView, type Plan, type PlannedStart, planPod, viewsOf } from "./plan.ts";
+import { type ContainerView, type Plan, planPod, viewsOf } from "./plan.ts";
+import { podProber } from "./pod-prober.ts";
 import { StatusReporter } from "./reporter.ts";
 import { sandboxSpec } from "./sandbox.ts";
-import { graceOf, hostOf, startContainer } from "./starter.ts";
+import { graceOf } from "./starter.ts";
 import { deadlineMs, mergeStatus, podStatus } from "./status.ts";
 import { containerSubject, podSubject } from "./subject.ts";
 import { stopOne, stopPod, stopSooner, terminationGrace } from "./terminator.ts";
@@ -33,10 +33,9 @@ export class PodWorker {
     readonly #deps: WorkerDeps;
     readonly #log: Logger;
     readonly #reporter: StatusReporter;
-    readonly #backoff: Backoff;
+    readonly #starts: ContainerStarts;
     readonly #prober: Prober;
     readonly #messages = new ExitMessages();
-    readonly #waiting = new Map<string, StateWaiting>();
     #pod: Pod;
     #runtime: PodRuntime | undefined;
     #record: PodRecord | undefined;
@@ -60,25 +59,14 @@ export class PodWorker {
         this.#pod = pod;
         this.#deps = deps;
         this.#log = deps.log.child({ pod: podName(pod) });
-        this.#backoff = new Backoff(deps.clock);
         this.#reporter = new StatusReporter(pod, deps, () => this.wake());
-        this.#prober = new Prober({
-            clock: deps.clock,
-            random: deps.random,
+        this.#starts = new ContainerStarts(deps, this.#messages);
+        this.#prober = podProber(deps, {
+            pod: () => this.#pod,
+            runtime: () => this.#runtime,
+            record: () => this.#record,
             changed: () => this.wake(),
-            attempt: (container, containerId, probe, timeoutMs) => {
-                if (this.#runtime === undefined) return Promise.resolve("no runtime");
-                const host = hostOf(this.#pod, this.#record?.sandbox);
-                return tryProbe({ runtime: this.#runtime, container, containerId, host }, probe, timeoutMs);
-            },
-            failed: (container, containerId, kind, message) => {
-                const about = containerSubject(this.#pod, container, "container");
-                const name = `${kind[0]?.toUpperCase()}${kind.slice(1)}`;
-                this.#deps.events.record(about, "Warning", "Unhealthy", `${name} probe failed: ${message}`);
-                if (kind === "readiness") return;
-                const probe = kind === "liveness" ? container.livenessProbe : container.startupProbe;
-                this.#kill(container.name, containerId, `failed ${kind} probe`, graceOf(this.#pod, probe));
-            },
+            kill: (name, containerId, why, graceSeconds) => this.#kill(name, containerId, why, graceSeconds),
         });
     }
 
@@ -186,7 +174,7 @@ export class PodWorker {
         const context = this.#deps.volumeContext(this.#record?.sandbox?.ips ?? []);
         try {
             if (await this.#deps.volumes.prepare(pod, context)) {
-                for (const { container } of plan.views) this.#backoff.reset(container.name);
+                for (const { container } of plan.views) this.#starts.forgive(container.name);
                 await runtime.volumesChanged(this.uid);
             }
         } catch (thrown) {
@@ -236,49 +224,12 @@ export class PodWorker {
         let nextMs = Number.POSITIVE_INFINITY;
         for (const planned of plan.start) {
             if (this.#interrupted()) return 0;
-            nextMs = Math.min(nextMs, await this.#startOne(runtime, handler, planned));
+            const { sandbox } = this.#record ?? {};
+            if (sandbox === undefined) return RETRY_MS;
+            const context = { pod: this.#pod, runtime, handler, sandbox, record: this.#record };
+            nextMs = Math.min(nextMs, await this.#starts.start(context, planned));
         }
         return nextMs;
-    }
-
-    async #startOne(runtime: PodRuntime, handler: string, { view, exited }: PlannedStart): Promise<number> {
-        const { name } = view.container;
-        if (exited?.state.phase === "exited") {
-            this.#backoff.restore(name, exited.attempt, exited.state.finishedMs - exited.state.startedMs);
-            const waitMs = this.#backoff.remainingMs(name, exited.state.finishedMs);
-            if (waitMs > 0) {
-                this.#crashLoop(view, exited);
-                return waitMs;
-            }
-            this.#backoff.next(name);
-        }
-        const sandbox = this.#record?.sandbox;
-        if (sandbox === undefined) return RETRY_MS;
-        const answer = await startContainer(this.#deps, {
-            pod: this.#pod,
-            view,
-            runtime,
-            handler,
-            sandbox,
-            record: this.#record,
-        });
-        if ("waiting" in answer) {
-            this.#waiting.set(name, answer.waiting);
-            return answer.retryMs;
-        }
-        this.#waiting.delete(name);
-        // A flow may have ended before its start returned: look again at once.
-        return answer.started.state.phase === "exited" ? 0 : Number.POSITIVE_INFINITY;
-    }
-
-    #crashLoop(view: ContainerView, exited: ContainerRecord): void {
-        const { name } = view.container;
-        const delay = this.#backoff.delayMs(name) / 1000;
-        const why = this.#messages.of(exited) ?? "";
-        const message = `back-off ${delay}s restarting failed container=${name} pod=${podName(this.#pod)}${why && `: ${why}`}`;
-        this.#waiting.set(name, { reason: "CrashLoopBackOff", message });
-        const about = containerSubject(this.#pod, view.container, view.kind);
-        this.#deps.events.record(about, "Warning", "BackOff", `Back-off restarting failed container ${name}`);
     }
 
     async #replace(runtime: PodRuntime, view: ContainerView): Promise<void> {
@@ -418,7 +369,7 @@ export class PodWorker {
             sandboxReady: this.#record?.sandbox?.ready === true,
             podIps: this.#record?.sandbox?.ips ?? [],
             hostIps: this.#deps.hostIps(),
-            waiting: this.#waiting,
+            waiting: this.#starts.waiting,
             ready: (name) => this.#prober.ready(name),
             started: (name) => this.#prober.started(name),
             messages: this.#messages.all,
