@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { Timer } from "../../../../core/clock.ts";
 import type { Ports } from "../../../../core/component.ts";
 import { errorText, isRedgeError, RedgeError } from "../../../../core/errors/redge-error.ts";
-import { credentialsFor } from "../../pods/images.ts";
 import { readCriLog } from "../cri-log.ts";
 import { LABEL, podRefOf } from "../labels.ts";
 import type {
@@ -24,22 +23,12 @@ import type {
     SandboxRecord,
     SandboxSpec,
 } from "../runtime.ts";
-import type { Message } from "./codec.ts";
-import { CriClient, NOT_FOUND } from "./cri-client.ts";
-import {
-    type CriContainer,
-    type CriSandbox,
-    configuredHandlers,
-    isReady,
-    RUNNING,
-    sandboxImage,
-    toContainer,
-    toImages,
-    toSandbox,
-    toUsages,
-} from "./cri-messages.ts";
+import { CriClient } from "./cri-client.ts";
+import { CriImages } from "./cri-images.ts";
+import { configuredHandlers, isReady, RUNNING, sandboxImage, toSandbox, toUsages } from "./cri-messages.ts";
 import { containerConfig, sandboxConfig } from "./cri-options.ts";
 import { openPort, openSession } from "./cri-sessions.ts";
+import { CriState } from "./cri-state.ts";
 import { hostsFile } from "./hosts-file.ts";
 import { LOG_MAX_BYTES, removeLog, rotateLog } from "./log-rotation.ts";
 
@@ -66,6 +55,8 @@ export class CriRuntime implements PodRuntime {
     readonly hasImages = true;
     readonly #ports: CriRuntimePorts;
     readonly #client: CriClient;
+    readonly #images: CriImages;
+    readonly #state: CriState;
     readonly #listeners = new Set<(podUid: string | undefined) => void>();
     #info: RuntimeInfo = { version: "containerd://0", ready: false, reason: "not asked yet", handlers: [] };
     #sandboxImage: string | undefined;
@@ -77,6 +68,8 @@ export class CriRuntime implements PodRuntime {
     constructor(ports: CriRuntimePorts) {
         this.#ports = ports;
         this.#client = new CriClient(ports.socket);
+        this.#images = new CriImages(this.#client);
+        this.#state = new CriState(this.#client, ports.owner);
     }
 
     serves(handler: string): boolean {
@@ -105,7 +98,7 @@ export class CriRuntime implements PodRuntime {
     }
 
     async list(): Promise<readonly PodRecord[]> {
-        const sandboxes = await this.#sandboxes({});
+        const sandboxes = await this.#state.sandboxes({});
         const uids = [...new Set(sandboxes.map(({ labels }) => labels[LABEL.uid] ?? ""))];
         const records = await Promise.all(uids.map((uid) => this.get(uid)));
         return records.filter((record) => record !== undefined);
@@ -113,75 +106,46 @@ export class CriRuntime implements PodRuntime {
 
     async get(podUid: string): Promise<PodRecord | undefined> {
         const label = { [LABEL.uid]: podUid };
-        const [sandboxes, containers] = await Promise.all([this.#sandboxes(label), this.#containers(label)]);
+        const [sandboxes, containers] = await Promise.all([
+            this.#state.sandboxes(label),
+            this.#state.containers(label),
+        ]);
         const newest = [...sandboxes]
             .sort((a, b) => Number(isReady(a)) - Number(isReady(b)) || a.created_at - b.created_at)
             .at(-1);
         if (newest === undefined) return undefined;
         const [status, ...records] = await Promise.all([
-            this.#sandboxStatus(newest.id),
-            ...containers.map(({ id }) => this.#container(id)),
+            this.#state.sandboxStatus(newest.id),
+            ...containers.map(({ id }) => this.#state.container(id)),
         ]);
         const known = records.filter((record) => record !== undefined);
         return { pod: podRefOf(newest.labels), sandbox: toSandbox(newest, status), containers: known };
     }
 
-    async imageId(image: string): Promise<string | undefined> {
-        const answer = await this.#client.call(
-            "ImageStatus",
-            ["ImageRequest", { image: { image } }],
-            "ImageStatusResponse",
-        );
-        return (answer["image"] as { id?: string } | undefined)?.id;
+    imageId(image: string): Promise<string | undefined> {
+        return this.#images.id(image);
     }
 
-    async pull(image: string, credentials: readonly PullCredentials[]): Promise<string> {
-        const logins = credentialsFor(image, credentials);
-        let failure: unknown;
-        for (const login of logins.length === 0 ? [undefined] : logins) {
-            const auth = login && {
-                username: login.username,
-                password: login.password,
-                server_address: login.serverAddress,
-            };
-            const request: Message = { image: { image }, ...(auth === undefined ? {} : { auth }) };
-            try {
-                const answer = await this.#client.call(
-                    "PullImage",
-                    ["PullImageRequest", request],
-                    "PullImageResponse",
-                    600_000,
-                );
-                return String(answer["image_ref"]);
-            } catch (thrown) {
-                failure = thrown;
-            }
-        }
-        throw new RedgeError("REDGE_RUNTIME_IMAGE", { image, reason: errorText(failure) }, failure);
+    pull(image: string, credentials: readonly PullCredentials[]): Promise<string> {
+        return this.#images.pull(image, credentials);
     }
 
-    async images(): Promise<readonly ImageRecord[]> {
-        const answer = await this.#client.call("ListImages", ["Empty", {}], "ListImagesResponse");
-        const all = await this.#client.call("ListContainers", ["ListContainersRequest", {}], "ListContainersResponse");
-        const used = (all["containers"] as readonly CriContainer[]).map(({ image_ref }) => image_ref);
-        return toImages(answer, new Set([...used, ...(this.#sandboxImage === undefined ? [] : [this.#sandboxImage])]));
+    images(): Promise<readonly ImageRecord[]> {
+        return this.#images.list(this.#sandboxImage === undefined ? [] : [this.#sandboxImage]);
     }
 
-    async removeImage(id: string): Promise<void> {
-        await this.#client.call("RemoveImage", ["ImageRequest", { image: { image: id } }], "Empty");
+    removeImage(id: string): Promise<void> {
+        return this.#images.remove(id);
     }
 
     async imageDir(): Promise<string | undefined> {
-        if (!this.#info.ready) return undefined;
-        const answer = await this.#client.call("ImageFsInfo", ["Empty", {}], "ImageFsInfoResponse");
-        const [first] = answer["image_filesystems"] as readonly { fs_id?: { mountpoint: string } }[];
-        return first?.fs_id?.mountpoint;
+        return this.#info.ready ? this.#images.folder() : undefined;
     }
 
     async ensureSandbox(spec: SandboxSpec): Promise<SandboxRecord> {
         const { uid } = spec.pod.metadata;
-        for (const sandbox of await this.#sandboxes({ [LABEL.uid]: uid })) {
-            if (isReady(sandbox)) return toSandbox(sandbox, await this.#sandboxStatus(sandbox.id));
+        for (const sandbox of await this.#state.sandboxes({ [LABEL.uid]: uid })) {
+            if (isReady(sandbox)) return toSandbox(sandbox, await this.#state.sandboxStatus(sandbox.id));
             await this.#removeSandbox(sandbox.id);
         }
         const logDirectory = join(this.#ports.logDir, uid);
@@ -200,7 +164,7 @@ export class CriRuntime implements PodRuntime {
 
     async startContainer(spec: ContainerSpec): Promise<ContainerRecord> {
         const { uid } = spec.pod.metadata;
-        await this.#checkUser(spec);
+        await this.#images.checkUser(spec);
         const record = await this.get(uid);
         const sandbox = record?.sandbox;
         if (sandbox === undefined)
@@ -225,22 +189,24 @@ export class CriRuntime implements PodRuntime {
     async stopContainer(id: string, graceSeconds: number): Promise<void> {
         const request = { container_id: id, timeout: Math.ceil(graceSeconds) };
         const timeoutMs = graceSeconds * 1000 + 120_000;
-        await this.#unlessGone(
+        await this.#state.unlessGone(
             this.#client.call("StopContainer", ["StopContainerRequest", request], "Empty", timeoutMs),
         );
     }
 
     async removeContainer(id: string): Promise<void> {
-        await this.#unlessGone(this.#client.call("RemoveContainer", ["ContainerId", { container_id: id }], "Empty"));
+        await this.#state.unlessGone(
+            this.#client.call("RemoveContainer", ["ContainerId", { container_id: id }], "Empty"),
+        );
     }
 
     async removePod(podUid: string): Promise<void> {
         const label = { [LABEL.uid]: podUid };
-        for (const { id } of await this.#containers(label)) {
+        for (const { id } of await this.#state.containers(label)) {
             await this.stopContainer(id, 2);
             await this.removeContainer(id);
         }
-        for (const { id } of await this.#sandboxes(label)) await this.#removeSandbox(id);
+        for (const { id } of await this.#state.sandboxes(label)) await this.#removeSandbox(id);
         await rm(join(this.#ports.logDir, podUid), { recursive: true, force: true });
     }
 
@@ -248,19 +214,19 @@ export class CriRuntime implements PodRuntime {
     async volumesChanged(): Promise<void> {}
 
     async *logs(id: string, query: LogQuery): AsyncGenerator<LogChunk> {
-        const record = await this.#container(id);
+        const record = await this.#state.container(id);
         if (record === undefined) throw new RedgeError("REDGE_RUNTIME_NO_CONTAINER", { container: id, pod: "" });
         // The engine is asked, not what the last look at it saw: that may be from before the start.
         yield* readCriLog(this.#logPath(record), query, async () => {
-            const now = await this.#container(id);
+            const now = await this.#state.container(id);
             return now !== undefined && now.state.phase !== "exited";
         });
     }
 
     /** Keeps the logs of what runs from growing without end. Done by itself every ten seconds. */
     async rotateLogs(): Promise<void> {
-        for (const { id, state } of await this.#containers({})) {
-            const record = state === RUNNING ? await this.#container(id) : undefined;
+        for (const { id, state } of await this.#state.containers({})) {
+            const record = state === RUNNING ? await this.#state.container(id) : undefined;
             if (record === undefined) continue;
             const reopen = async (): Promise<void> => {
                 await this.#client.call("ReopenContainerLog", ["ContainerId", { container_id: id }], "Empty");
@@ -290,7 +256,7 @@ export class CriRuntime implements PodRuntime {
     }
 
     async stats(podUid: string): Promise<readonly ContainerUsage[]> {
-        const filter = { label_selector: this.#labels({ [LABEL.uid]: podUid }) };
+        const filter = { label_selector: this.#state.labels({ [LABEL.uid]: podUid }) };
         const answer = await this.#client.call(
             "ListContainerStats",
             ["ListContainerStatsRequest", { filter }],
@@ -315,68 +281,16 @@ export class CriRuntime implements PodRuntime {
             await this.removeContainer(id);
             throw thrown;
         }
-        const record = await this.#container(id);
+        const record = await this.#state.container(id);
         if (record === undefined)
             throw new RedgeError("REDGE_RUNTIME_FAILED", { what: "a start", reason: "it is gone" });
         return record;
     }
 
-    async #checkUser({ pod, container, imageId }: ContainerSpec): Promise<void> {
-        const nonRoot = container.securityContext?.runAsNonRoot ?? pod.spec.securityContext?.runAsNonRoot;
-        if (nonRoot !== true) return;
-        const set = container.securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser;
-        const answer = await this.#client.call(
-            "ImageStatus",
-            ["ImageRequest", { image: { image: imageId } }],
-            "ImageStatusResponse",
-        );
-        const uid = set ?? (answer["image"] as { uid?: { value: number } } | undefined)?.uid?.value ?? 0;
-        if (uid === 0) throw new RedgeError("REDGE_RUNTIME_ROOT_USER", { container: container.name });
-    }
-
     async #removeSandbox(id: string): Promise<void> {
         const request = ["SandboxId", { pod_sandbox_id: id }] as const;
-        await this.#unlessGone(this.#client.call("StopPodSandbox", request, "Empty"));
-        await this.#unlessGone(this.#client.call("RemovePodSandbox", request, "Empty"));
-    }
-
-    async #sandboxStatus(id: string): Promise<Message | undefined> {
-        const call = this.#client.call(
-            "PodSandboxStatus",
-            ["SandboxId", { pod_sandbox_id: id }],
-            "PodSandboxStatusResponse",
-        );
-        return (await this.#unlessGone(call))?.["status"] as Message | undefined;
-    }
-
-    async #container(id: string): Promise<ContainerRecord | undefined> {
-        const call = this.#client.call(
-            "ContainerStatus",
-            ["ContainerId", { container_id: id }],
-            "ContainerStatusResponse",
-        );
-        const status = (await this.#unlessGone(call))?.["status"] as Message | undefined;
-        return status === undefined ? undefined : toContainer(status);
-    }
-
-    async #sandboxes(labels: Readonly<Record<string, string>>): Promise<readonly CriSandbox[]> {
-        const filter = { label_selector: this.#labels(labels) };
-        const answer = await this.#client.call(
-            "ListPodSandbox",
-            ["ListPodSandboxRequest", { filter }],
-            "ListPodSandboxResponse",
-        );
-        return answer["items"] as readonly CriSandbox[];
-    }
-
-    async #containers(labels: Readonly<Record<string, string>>): Promise<readonly CriContainer[]> {
-        const filter = { label_selector: this.#labels(labels) };
-        const answer = await this.#client.call(
-            "ListContainers",
-            ["ListContainersRequest", { filter }],
-            "ListContainersResponse",
-        );
-        return answer["containers"] as readonly CriContainer[];
+        await this.#state.unlessGone(this.#client.call("StopPodSandbox", request, "Empty"));
+        await this.#state.unlessGone(this.#client.call("RemovePodSandbox", request, "Empty"));
     }
 
     #logPath({ pod, name, attempt }: ContainerRecord): string {
@@ -393,26 +307,13 @@ export class CriRuntime implements PodRuntime {
         });
     }
 
-    #labels(labels: Readonly<Record<string, string>>): Record<string, string> {
-        return { [LABEL.owner]: this.#ports.owner, ...labels };
-    }
-
-    async #unlessGone(call: Promise<Message>): Promise<Message | undefined> {
-        try {
-            return await call;
-        } catch (thrown) {
-            if (isRedgeError(thrown, "REDGE_RUNTIME_FAILED") && thrown.details["code"] === NOT_FOUND) return undefined;
-            throw thrown;
-        }
-    }
-
     /** Looks at all containers, tells whose state is not what it was, and looks again. */
     async #look(): Promise<void> {
         let nextMs = RELIST_MS;
         try {
             if (!this.#info.ready) await this.#connect();
-            const containers = await this.#containers({});
-            const sandboxes = await this.#sandboxes({});
+            const containers = await this.#state.containers({});
+            const sandboxes = await this.#state.sandboxes({});
             const now = new Map(
                 [...containers, ...sandboxes].map(({ id, state, labels }) => [id, `${labels[LABEL.uid]} ${state}`]),
             );
