@@ -55,6 +55,7 @@ export const CloseCode = {
     goingAway: 1001,
     protocolError: 1002,
     invalidMessage: 1007,
+    forbidden: 1008,
     tooBig: 1009,
     serviceRestart: 1012,
     replaced: 4001,

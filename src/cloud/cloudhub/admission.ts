@@ -40,10 +40,15 @@ export class Admission {
      * The name of the node, or why it is refused (which is told).
      * @param certificate verified against the CA; undefined when there is no valid one
      * @param said what the peer says its `node_id` is
+     * @param trouble why there is no certificate
      */
-    decide(certificate: X509Certificate | undefined, said: unknown): { readonly node: string } | Refusal {
+    decide(
+        certificate: X509Certificate | undefined,
+        said: unknown,
+        trouble = "no valid client certificate",
+    ): { readonly node: string } | Refusal {
         const node = nodeName(said);
-        const refusal = this.#refusal(certificate, node);
+        const refusal = certificate === undefined ? { status: 401, reason: trouble } : this.#refusal(certificate, node);
         if (refusal === undefined && node !== undefined) return { node };
         const { status, reason } = refusal ?? { status: 400, reason: "header node_id is missing" };
         this.#hooks.refused(node ?? "", reason);
@@ -54,8 +59,7 @@ export class Admission {
         this.#hooks.joined(joined);
     }
 
-    #refusal(certificate: X509Certificate | undefined, node: string | undefined): Refusal | undefined {
-        if (certificate === undefined) return { status: 401, reason: "no valid client certificate" };
+    #refusal(certificate: X509Certificate, node: string | undefined): Refusal | undefined {
         if (node === undefined) return undefined;
         if (this.#authorization === "node" && commonName(certificate) !== `system:node:${node}`) {
             return { status: 403, reason: "the certificate is another node's" };

@@ -32,14 +32,15 @@ export class Bootstrap {
         } catch (thrown) {
             const refused = isRedgeError(thrown) && UNAUTHORIZED.test(thrown.code);
             const code = refused ? 401 : 500;
-            this.#log.warn("a bootstrap request was refused", {
-                path: request.url,
-                node: request.headers["nodename"],
-                reason: errorText(thrown),
-            });
-            if (!response.headersSent) answer(response, code, errorText(thrown));
+            if (!response.headersSent) this.#refuse(request, response, code, errorText(thrown));
             else response.destroy();
         }
+    }
+
+    #refuse(request: IncomingMessage, response: ServerResponse, code: number, reason: string): void {
+        const node = request.headers["nodename"];
+        this.#log.warn("a bootstrap request was refused", { path: request.url, node, reason });
+        answer(response, code, reason);
     }
 
     async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -54,11 +55,17 @@ export class Bootstrap {
 
     async #issue(request: IncomingMessage, response: ServerResponse): Promise<void> {
         const nodeName = request.headers["nodename"];
-        if (typeof nodeName !== "string" || nodeName === "") return answer(response, 400, "header NodeName is missing");
+        if (typeof nodeName !== "string" || nodeName === "") {
+            return this.#refuse(request, response, 400, "header NodeName is missing");
+        }
         const csrDer = await readBody(request);
-        if (csrDer === undefined) return answer(response, 413, "the certificate request is too large");
+        if (csrDer === undefined) {
+            return this.#refuse(request, response, 413, "the certificate request is too large");
+        }
         const proof = proofOf(request);
-        if (proof === undefined) return answer(response, 401, "neither a join token nor a client certificate");
+        if (proof === undefined) {
+            return this.#refuse(request, response, 401, "neither a join token nor a client certificate");
+        }
         const certificate = await this.#identity.issue({ nodeName, csrDer, proof });
         this.#log.info("issued a node certificate", { node: nodeName });
         answer(response, 200, certificate);
@@ -103,6 +110,8 @@ async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
 
 function answer(response: ServerResponse, code: number, body: string | Buffer): void {
     const type = typeof body === "string" ? "text/plain; charset=utf-8" : "application/octet-stream";
-    response.writeHead(code, { "Content-Type": type, "Content-Length": Buffer.byteLength(body) });
+    // Whoever is refused has to knock again.
+    const ending = code >= 400 ? { Connection: "close" } : {};
+    response.writeHead(code, { "Content-Type": type, "Content-Length": Buffer.byteLength(body), ...ending });
     response.end(body);
 }

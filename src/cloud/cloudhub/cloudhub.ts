@@ -2,7 +2,7 @@
 import type { Timer } from "../../core/clock.ts";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
-import { asRecord } from "../../core/json.ts";
+import { asRecord, asText } from "../../core/json.ts";
 import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
 import { formatResource, parseResource } from "../../envelope/resource.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
@@ -126,6 +126,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         const parent = envelope.header.parent_msg_id;
         if (parent !== undefined) this.#handedOver.get(node)?.messages.answered(parent);
         const session = this.#sessions.get(node);
+        if (envelope.route.operation === Operation.disconnect) return this.#cutOff(session, envelope);
         if (session === undefined) {
             if (envelope.route.group !== Group.user) return;
             throw new RedgeError("REDGE_LINK_NODE_OFFLINE", { node });
@@ -241,6 +242,22 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
     #end(session: NodeSession, code: number, reason: string): void {
         session.close(code, reason);
         this.#left(session, code, reason);
+    }
+
+    /** A node asked for something that a controller knows nothing of in connection with it. */
+    #cutOff(session: NodeSession | undefined, { content }: Envelope): void {
+        if (session === undefined) return;
+        const { node } = session;
+        const { resource, reason } = asRecord(content);
+        // What it acknowledged before the controllers started, or before a restart of the cloud, only the ledger knows.
+        const known = !this.#ledger.ready || this.#ledger.everHeld(node, asText(resource) ?? "");
+        if (known) {
+            this.#ports.log.info("an edge node asked for what it no longer has", { node, resource });
+            return;
+        }
+        this.#metrics.cutOff.add();
+        this.#ports.log.warn("an edge node was cut off: it asked for what is another's", { node, resource, reason });
+        this.#end(session, CloseCode.forbidden, asText(reason) ?? "it asked for what is another's");
     }
 
     #tellNodes({ node }: NodeSession, operation: string, content: unknown): void {

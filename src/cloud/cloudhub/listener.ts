@@ -8,7 +8,13 @@ import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-err
 import type { Logger } from "../../core/log.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
 import { formatSession, NODE_HEADER, parseSession, SESSION_HEADER } from "../../link/session.ts";
-import { type Entered, type Entrance, frontDoorOf, refuseUpgrade } from "../../link/transport/front-door.ts";
+import {
+    certificateTrouble,
+    type Entered,
+    type Entrance,
+    frontDoorOf,
+    refuseUpgrade,
+} from "../../link/transport/front-door.ts";
 import { WebSocketConnection } from "../../link/transport/websocket.ts";
 import type { Admission } from "./admission.ts";
 import type { Bootstrap } from "./bootstrap.ts";
@@ -55,11 +61,9 @@ export class Listener {
     async start(): Promise<void> {
         const { singlePort, websocketPort, httpsPort } = this.#config;
         await this.#enter(websocketPort, {
-            strict: true,
             upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
         });
         await this.#enter(singlePort ? this.ports.websocket : httpsPort, {
-            strict: false,
             request: (request, response) => void this.#bootstrap.handle(request, response),
         });
     }
@@ -87,8 +91,9 @@ export class Listener {
 
     #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
         const peer = request.socket as TLSSocket;
-        const certificate = peer.authorized ? peer.getPeerX509Certificate() : undefined;
-        const decision = this.#admission.decide(certificate, request.headers[NODE_HEADER]);
+        const trouble = certificateTrouble(request);
+        const certificate = trouble === undefined ? peer.getPeerX509Certificate() : undefined;
+        const decision = this.#admission.decide(certificate, request.headers[NODE_HEADER], trouble);
         if (!("node" in decision)) {
             refuseUpgrade(socket, decision.status, decision.reason);
             return;

@@ -7,6 +7,7 @@ export class CloudHubMetrics {
     readonly queued: Gauge;
     readonly joined: Counter;
     readonly refused: Counter;
+    readonly cutOff: Counter;
     readonly up: Counter;
     readonly down: Counter;
     readonly invalid: Counter;
@@ -18,6 +19,10 @@ export class CloudHubMetrics {
         this.queued = metrics.gauge("redge_cloudhub_queued_messages", "Pushes that no edge node acknowledged yet");
         this.joined = metrics.counter("redge_cloudhub_joined_total", "Sessions that began");
         this.refused = metrics.counter("redge_cloudhub_refused_total", "Connections that were refused");
+        this.cutOff = metrics.counter(
+            "redge_cloudhub_cut_off_total",
+            "Edge nodes cut off that asked for what is another's",
+        );
         this.up = metrics.counter("redge_cloudhub_received_total", "Messages from edge nodes", ["to"]);
         this.down = metrics.counter("redge_cloudhub_sent_total", "Messages to edge nodes", ["delivery"]);
         this.invalid = metrics.counter("redge_cloudhub_invalid_total", "Messages that were no envelopes");

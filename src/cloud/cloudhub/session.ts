@@ -31,6 +31,7 @@ export class NodeSession {
     readonly #throttle: Throttle;
     #aliveMs: number;
     #hold: Timer | undefined;
+    #over = false;
 
     constructor(
         node: string,
@@ -73,17 +74,21 @@ export class NodeSession {
         this.#aliveMs = this.#clock.monotonicMs();
     }
 
+    /** Nothing that is still on its way up is taken any more. */
     close(code: number, reason: string): void {
+        this.#over = true;
         this.downlink.close();
         this.#connection.close(code, reason);
     }
 
     destroy(): void {
+        this.#over = true;
         this.downlink.close();
         this.#connection.destroy();
     }
 
     #onMessage(text: string, handlers: SessionHandlers): void {
+        if (this.#over) return;
         const holdMs = this.#throttle.take();
         if (holdMs > 0 && this.#hold === undefined) this.#holdBack(holdMs, handlers);
         let envelope: Envelope;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Ports } from "../../core/component.ts";
+import { formatResource } from "../../envelope/resource.ts";
 import type { KubeClient, ObjectRef } from "../../kube/client/client.ts";
 import { Informer } from "../../kube/client/informer.ts";
 import { isAlreadyExists, isNotFound, statusCode } from "../../kube/client/status-error.ts";
 import { apiVersionOf, Kinds, type KubeObject, type ResourceType } from "../../kube/types.ts";
+import { OnceHeld } from "../shared/once-held.ts";
 import { type Closing, WorkQueue } from "./work-queue.ts";
 
 /** What one node holds of one object, as ObjectSync or ClusterObjectSync says (wire protocol, section 3.7). */
@@ -28,6 +30,7 @@ export const STORE_ANNOTATION = "redge.io/edge-store";
 export class SyncLedger {
     readonly #cluster: KubeClient;
     readonly #byNode = new Map<string, Map<string, SyncRecord>>();
+    readonly #former = new OnceHeld();
     readonly #queue: WorkQueue;
     readonly #intending = new Map<string, Promise<void>>();
     readonly #informers: readonly Informer<KubeObject>[];
@@ -102,6 +105,12 @@ export class SyncLedger {
         return [...(this.#byNode.get(node)?.values() ?? [])];
     }
 
+    /** True when the node has, or once had, the object of this resource name, as far as is known. */
+    everHeld(node: string, resource: string): boolean {
+        if (this.#former.has(node, resource)) return true;
+        return this.records(node).some((record) => resourceOf(record) === resource);
+    }
+
     nodes(): readonly string[] {
         return [...this.#byNode.keys()];
     }
@@ -147,6 +156,7 @@ export class SyncLedger {
     /** The Node object was deleted: nothing is remembered of it. */
     forgetNode(node: string): void {
         for (const record of this.records(node)) this.gone(node, record.uid);
+        this.#former.forget(node);
     }
 
     /** Writes not yet in the API server. */
@@ -170,8 +180,11 @@ export class SyncLedger {
 
     #drop(node: string, uid: string): void {
         const records = this.#byNode.get(node);
-        records?.delete(uid);
-        if (records?.size === 0) this.#byNode.delete(node);
+        const record = records?.get(uid);
+        if (records === undefined || record === undefined) return;
+        records.delete(uid);
+        this.#former.add(node, resourceOf(record));
+        if (records.size === 0) this.#byNode.delete(node);
     }
 
     /** `written`: the record exists with this store, so its status alone changes (the kinds have a status subresource). */
@@ -218,6 +231,10 @@ async function found(request: Promise<unknown>): Promise<boolean> {
         if (isNotFound(thrown) || statusCode(thrown) === 403) return false;
         throw thrown;
     }
+}
+
+function resourceOf({ namespace, kind, name }: SyncRecord): string {
+    return formatResource(namespace, kind.toLowerCase(), name);
 }
 
 function keyOf(node: string, uid: string): string {

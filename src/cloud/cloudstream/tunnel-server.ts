@@ -7,7 +7,7 @@ import type { Ports } from "../../core/component.ts";
 import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
 import { readCertificate } from "../../link/identity/x509.ts";
-import { type Entered, frontDoorOf, isAuthorized, refuseUpgrade } from "../../link/transport/front-door.ts";
+import { certificateTrouble, type Entered, frontDoorOf, refuseUpgrade } from "../../link/transport/front-door.ts";
 import { MAX_MESSAGE_BYTES, TUNNEL_HEADER, TUNNEL_PATH } from "../../link/tunnel/message.ts";
 import { Tunnel } from "../../link/tunnel/tunnel.ts";
 import type { CloudStreamConfig } from "./config.ts";
@@ -60,7 +60,6 @@ export class TunnelServer {
             this.#entered = await frontDoorOf(identity, log).enter(
                 { host, port },
                 {
-                    strict: true,
                     upgradePath: TUNNEL_PATH,
                     upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
                 },
@@ -103,14 +102,15 @@ export class TunnelServer {
                 from: request.socket.remoteAddress,
                 reason: objection,
             });
-            refuseUpgrade(socket, isAuthorized(request) ? 403 : 401, objection);
+            refuseUpgrade(socket, certificateTrouble(request) === undefined ? 403 : 401, objection);
             return;
         }
         this.#upgrader.handleUpgrade(request, socket, head, (opened) => this.#open(node, request, opened));
     }
 
     #objection(request: IncomingMessage, node: string): string | undefined {
-        if (!isAuthorized(request)) return "no valid client certificate";
+        const trouble = certificateTrouble(request);
+        if (trouble !== undefined) return trouble;
         if (node === "") return "SessionHostNameOverride is missing";
         if (this.#config.authorization === "kubeedge") return undefined;
         const certificate = (request.socket as TLSSocket).getPeerX509Certificate();

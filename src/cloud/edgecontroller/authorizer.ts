@@ -6,10 +6,13 @@ import { isNotFound } from "../../kube/client/status-error.ts";
 import { Kinds, type KubeObject } from "../../kube/types.ts";
 import type { EdgeControllerConfig } from "./config.ts";
 import type { PodIndex, ReferredKind } from "./pod-index.ts";
-import { nodeOf } from "./references.ts";
-import { forbidden, type Request } from "./request.ts";
+import { nodeOf, referencesOf } from "./references.ts";
+import { forbidden, foreign, type Request } from "./request.ts";
 
-/** Decides what a node may ask for: itself, its pods, and what those use. Every refusal is REDGE_CLOUD_FORBIDDEN. */
+/**
+ * Decides what a node may ask for: itself, its pods, and what those use. Every refusal is REDGE_CLOUD_FORBIDDEN, and
+ * `foreign` where the node asks for something that is no business of a node that does its work and nothing else.
+ */
 export class Authorizer {
     readonly #mode: EdgeControllerConfig["authorization"];
     readonly #pods: PodIndex;
@@ -24,12 +27,25 @@ export class Authorizer {
     /** For objects that carry the node's own name: Node and Lease. */
     ownName(request: Request): void {
         if (this.#loose || request.name === request.node) return;
-        throw forbidden(request, "it is another node's");
+        throw foreign(request, "it is another node's");
     }
 
-    referred(request: Request, kind: ReferredKind): void {
-        if (this.#loose || this.#pods.uses(request.node, kind, request.namespace ?? "", request.name)) return;
-        throw forbidden(request, "none of its pods uses it");
+    /** A ConfigMap or Secret. A pod that was here may be told late that it ends: what it used is refused, no more. */
+    async referred(request: Request, kind: ReferredKind): Promise<void> {
+        const { node, namespace = "", name } = request;
+        if (this.#loose || this.#pods.uses(node, kind, namespace, name)) return;
+        if (this.#pods.usedOnce(node, kind, namespace, name)) {
+            throw forbidden(request, "none of its pods uses it any more");
+        }
+        // What is known here may be behind or incomplete: before a node is cut off, the API itself is asked.
+        const pods = await this.#cluster.list({ type: Kinds.pod, namespace, fieldSelector: `spec.nodeName=${node}` });
+        const used = pods.items.some((pod) => nodeOf(pod) === node && names(pod, kind).has(name));
+        if (!used) throw foreign(request, "none of its pods uses it");
+    }
+
+    attached(request: Request, node: string): void {
+        if (this.#loose || node === request.node) return;
+        throw forbidden(request, "it is attached to another node");
     }
 
     claim(request: Request, namespace: string, name: string): void {
@@ -40,7 +56,7 @@ export class Authorizer {
     /** A pod the node wants to change. One that no longer exists passes: the API's own answer says so. */
     async ownPod(request: Request): Promise<void> {
         if (this.#loose) return;
-        const pod = this.#pods.get(request.namespace ?? "", request.name) ?? (await this.#fetchPod(request));
+        const pod = await this.#pod(request);
         if (pod !== undefined && nodeOf(pod) !== request.node) throw forbidden(request, "the pod runs elsewhere");
     }
 
@@ -63,16 +79,18 @@ export class Authorizer {
     }
 
     /** A token of a service account: for a pod of the node that runs as it, and bound to that pod. */
-    token(request: Request, spec: JsonRecord): void {
+    async token(request: Request, spec: JsonRecord): Promise<void> {
         if (this.#loose) return;
         const bound = asRecord(spec["boundObjectRef"]);
-        const name = asText(bound["name"]) ?? "";
-        const namespace = request.namespace ?? "";
-        const pod = asText(bound["kind"]) === "Pod" ? this.#pods.get(namespace, name) : undefined;
-        if (pod === undefined || nodeOf(pod) !== request.node || pod.metadata.uid !== bound["uid"]) {
-            throw forbidden(request, "the token is not bound to one of its pods");
+        const about = { ...request, name: asText(bound["name"]) ?? "" };
+        const pod = asText(bound["kind"]) === "Pod" ? await this.#pod(about) : undefined;
+        const unbound = "the token is not bound to one of its pods";
+        if (pod !== undefined && nodeOf(pod) !== request.node) {
+            const moved = this.#pods.wasAt(request.node, request.namespace ?? "", about.name);
+            throw moved ? forbidden(request, unbound) : foreign(request, unbound);
         }
-        if (this.#pods.referencesOf(namespace, name)?.serviceAccount !== request.name) {
+        if (pod === undefined || pod.metadata.uid !== bound["uid"]) throw forbidden(request, unbound);
+        if (referencesOf(pod).serviceAccount !== request.name) {
             throw forbidden(request, "the pod runs as another service account");
         }
     }
@@ -93,7 +111,10 @@ export class Authorizer {
         return this.#mode === "kubeedge";
     }
 
-    async #fetchPod(request: Request): Promise<KubeObject | undefined> {
+    /** As known here, else as the API has it: what is known here may be behind. */
+    async #pod(request: Request): Promise<KubeObject | undefined> {
+        const known = this.#pods.get(request.namespace ?? "", request.name);
+        if (known !== undefined || request.name === "") return known;
         try {
             return await this.#cluster.get({ type: Kinds.pod, namespace: request.namespace, name: request.name });
         } catch (thrown) {
@@ -101,4 +122,9 @@ export class Authorizer {
             throw thrown;
         }
     }
+}
+
+function names(pod: KubeObject, kind: ReferredKind): ReadonlySet<string> {
+    const { configMaps, secrets } = referencesOf(pod);
+    return kind === "secret" ? secrets : configMaps;
 }

@@ -145,6 +145,7 @@ export class Downstream {
         this.#push(name, "delete", "node", node);
         this.echoes.forget(`node/${name}`);
         this.#options.address.forget(name);
+        this.pods.forget(name);
     }
 
     #podChanged(pod: KubeObject, previous: KubeObject | undefined): void {

@@ -3,7 +3,7 @@ import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, isRedgeError } from "../../core/errors/redge-error.ts";
 import { KeyedQueue } from "../../core/keyed-queue.ts";
 import type { Counter } from "../../core/metrics.ts";
-import { type Envelope, Operation, Source } from "../../envelope/envelope.ts";
+import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { KubeObject, KubeStatus } from "../../kube/types.ts";
 import { Applications } from "./applications/applications.ts";
@@ -14,7 +14,7 @@ import type { EdgeControllerConfig } from "./config.ts";
 import { Downstream } from "./downstream.ts";
 import { NodeAddress } from "./node-address.ts";
 import { failureReply, okReply, queryFailureReply, statusOf } from "./replies.ts";
-import { badRequest, parseRequest, type Request } from "./request.ts";
+import { badRequest, isForeign, parseRequest, type Request } from "./request.ts";
 import type { Handler, Tools } from "./requests/handler.ts";
 import { handlers } from "./requests/index.ts";
 
@@ -142,10 +142,24 @@ export class EdgeController extends WireComponent<"cloudhub"> {
         // One that may yet succeed is not answered: the edge's outbox sends it again.
         else if (awaitsReply(request) && !isPassing(status)) this.send("cloudhub", queryFailureReply(request, text));
         if (request.type === "node" && status.reason === "AlreadyExists") this.#downstream.pushNodeAgain(request.node);
+        if (isForeign(thrown)) this.#cutOff(request, text);
         const refused = isRedgeError(thrown, "REDGE_CLOUD_FORBIDDEN", "REDGE_CLOUD_BAD_REQUEST");
         if (refused || handler.onFailure === "none") throw thrown;
         const { resource } = request.envelope.route;
         this.#ports.log.debug("a request of a node failed", { node: request.node, resource, status });
+    }
+
+    /** After the answer: the hub ends the connection, unless it knows that the node had to do with it before. */
+    #cutOff({ node, envelope }: Request, reason: string): void {
+        const { resource } = envelope.route;
+        const route = {
+            source: Source.edgecontroller,
+            group: Group.hub,
+            operation: Operation.disconnect,
+            resource: `node/${node}`,
+        };
+        const content = { resource, reason };
+        this.send("cloudhub", newEnvelope({ route, content, node, timestamp: this.#ports.clock.nowMs() }));
     }
 
     /** A node joined or left; a message of a node not known yet means that it joined before this component started. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KubeObject } from "../../kube/types.ts";
+import { OnceHeld } from "../shared/once-held.ts";
 import { nodeOf, type PodReferences, referencesOf } from "./references.ts";
 
 interface Entry {
@@ -16,6 +17,7 @@ export class PodIndex {
     readonly #byNode = new Map<string, Set<string>>();
     /** "configmap/<ns>/<name>" -> node -> how many of its pods use it. */
     readonly #users = new Map<string, Map<string, number>>();
+    readonly #former = new OnceHeld();
 
     /** Takes a pod's newest state; one that is bound to no node is not kept. */
     set(pod: KubeObject): void {
@@ -39,6 +41,7 @@ export class PodIndex {
         pods?.delete(key);
         if (pods?.size === 0) this.#byNode.delete(entry.node);
         for (const reference of usesOf(entry)) this.#count(reference, entry.node, -1);
+        this.#former.add(entry.node, `pod/${key}`);
     }
 
     get(namespace: string, name: string): KubeObject | undefined {
@@ -59,6 +62,21 @@ export class PodIndex {
 
     uses(node: string, kind: ReferredKind, namespace: string, name: string): boolean {
         return this.#users.get(`${kind}/${namespace}/${name}`)?.has(node) ?? false;
+    }
+
+    /** True when a pod that was at the node used it, as far as that is remembered. */
+    usedOnce(node: string, kind: ReferredKind, namespace: string, name: string): boolean {
+        return this.#former.has(node, `${kind}/${namespace}/${name}`);
+    }
+
+    /** True when the pod was at the node, as far as that is remembered. */
+    wasAt(node: string, namespace: string, name: string): boolean {
+        return this.#former.has(node, `pod/${namespace}/${name}`);
+    }
+
+    /** The Node was deleted. */
+    forget(node: string): void {
+        this.#former.forget(node);
     }
 
     usesClaim(node: string, namespace: string, claim: string): boolean {
@@ -83,7 +101,7 @@ export class PodIndex {
         const users = this.#users.get(reference) ?? new Map<string, number>();
         const count = (users.get(node) ?? 0) + by;
         if (count > 0) users.set(node, count);
-        else users.delete(node);
+        else if (users.delete(node)) this.#former.add(node, reference);
         if (users.size > 0) this.#users.set(reference, users);
         else this.#users.delete(reference);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { RedgeError } from "../../core/errors/redge-error.ts";
+import { isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
 import type { JsonRecord } from "../../core/json.ts";
 import { isRecord } from "../../core/json.ts";
 import type { Envelope } from "../../envelope/envelope.ts";
@@ -46,6 +46,16 @@ export function forbidden(request: Request, reason: string): RedgeError {
         resource: request.envelope.route.resource,
         reason,
     });
+}
+
+/** The same for what the node never had to do with, as far as is known here: it is to be cut off as well. */
+export function foreign(request: Request, reason: string): RedgeError {
+    const { code, details } = forbidden(request, reason);
+    return new RedgeError(code, { ...details, foreign: true });
+}
+
+export function isForeign(thrown: unknown): boolean {
+    return isRedgeError(thrown, "REDGE_CLOUD_FORBIDDEN") && thrown.details["foreign"] === true;
 }
 
 export function badRequest(request: Request, reason: string): RedgeError {

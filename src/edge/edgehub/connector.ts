@@ -72,7 +72,8 @@ export class Connector {
                 const { code, reason: why } = await this.#hold(link, signal);
                 if (this.#next !== undefined) continue;
                 reason = why === "" ? `closed (${code})` : `${why} (${code})`;
-                if (clock.monotonicMs() - beganMs > STEADY_MS) backoff.reset();
+                const expelled = code === CloseCode.forbidden;
+                if (!expelled && clock.monotonicMs() - beganMs > STEADY_MS) backoff.reset();
             } catch (thrown) {
                 reason = thrown;
             }

@@ -9,10 +9,8 @@ import { errorText } from "../../core/errors/redge-error.ts";
 import type { Logger } from "../../core/log.ts";
 import type { CloudIdentity, TlsMaterial } from "../identity/ports.ts";
 
-/** What one part does on a port. */
+/** What one part does on a port. Who wants a client certificate checks it (`certificateTrouble`), and answers 401. */
 export interface Entrance {
-    /** Nobody without a certificate of the CA has any business here. On a shared port the part checks it itself. */
-    readonly strict: boolean;
     readonly request?: (request: IncomingMessage, response: ServerResponse) => void;
     readonly upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
     /** Upgrades of this path alone; absent: all that no other entrance names. */
@@ -118,9 +116,6 @@ class DoorPort {
 
     constructor(material: TlsMaterial, log: Logger) {
         this.#server = createServer({ ...tlsOptions(material), requestCert: true, rejectUnauthorized: false });
-        this.#server.prependListener("secureConnection", (socket) => {
-            if (!socket.authorized && this.#isStrict) socket.destroy();
-        });
         this.#server.on("request", (request, response) => {
             const taker = [...this.#entrances.keys()].find((entrance) => entrance.request !== undefined);
             if (taker?.request === undefined) response.writeHead(404).end();
@@ -175,10 +170,6 @@ class DoorPort {
         });
     }
 
-    get #isStrict(): boolean {
-        return [...this.#entrances.keys()].every(({ strict }) => strict);
-    }
-
     #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
         const path = request.url?.split("?")[0];
         const upgrading = [...this.#entrances].filter(([{ upgrade }]) => upgrade !== undefined);
@@ -215,9 +206,15 @@ export function refuseUpgrade(socket: Duplex, status: number, reason: string): v
     );
 }
 
-/** Whether the peer showed a certificate of the CA that is good now. */
-export function isAuthorized(request: IncomingMessage): boolean {
-    return (request.socket as TLSSocket).authorized;
+/** Undefined when the peer showed a certificate of the CA that is good now, else what is wrong, for logs and answers. */
+export function certificateTrouble(request: IncomingMessage): string | undefined {
+    const socket = request.socket as TLSSocket;
+    if (socket.authorized) return undefined;
+    // A resumed session without one has nothing to say of it either.
+    const shown = socket.getPeerX509Certificate() !== undefined;
+    return shown
+        ? `the client certificate is not valid (${String(socket.authorizationError)})`
+        : "no client certificate";
 }
 
 /** Tickets stay good over a restart, and over replicas with the same key, so that a fleet comes back with short handshakes. */

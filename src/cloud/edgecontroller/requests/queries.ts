@@ -38,7 +38,7 @@ export const queryAttachment = query(
     () => {},
     (request, tools, attachment) => {
         const node = asText(asRecord(attachment["spec"])["nodeName"]) ?? "";
-        tools.authorizer.ownName({ ...request, name: node });
+        tools.authorizer.attached(request, node);
     },
 );
 
@@ -48,7 +48,7 @@ export const requestToken: Handler = {
     async run(request, tools) {
         const given = contentObject(request);
         const spec = asRecord(given["spec"]);
-        tools.authorizer.token(request, spec);
+        await tools.authorizer.token(request, spec);
         if (request.namespace === undefined) throw forbidden(request, "service accounts are in a namespace");
         const answer = await tools.cluster.create(
             Kinds.serviceAccount,
@@ -67,13 +67,13 @@ export const requestToken: Handler = {
 
 function query(
     type: ResourceType,
-    before: (request: Request, tools: Tools) => void,
+    before: (request: Request, tools: Tools) => void | Promise<void>,
     after: (request: Request, tools: Tools, object: KubeObject) => void = () => {},
 ): Handler {
     return {
         onFailure: "query",
         async run(request, tools) {
-            before(request, tools);
+            await before(request, tools);
             const namespace = type.namespaced ? request.namespace : undefined;
             const object = await tools.cluster.get({ type, namespace, name: request.name });
             after(request, tools, object);

@@ -4,10 +4,13 @@
 export const cloudErrors = {
     REDGE_CLOUD_FORBIDDEN: {
         message: "Node {node} may not {operation} {resource}: {reason}",
-        cause: "A node may only read and change itself, its own pods, and what those pods use.",
+        cause:
+            "A node may only read and change itself, its own pods, and what those pods use. One that asks for what it never " +
+            "had to do with is cut off as well.",
         remedy:
-            "When the pod that needs the object was just bound, nothing is to be done: the node asks again. To let old " +
-            'edge nodes ask for anything, as KubeEdge does by default, set authorization to "kubeedge".',
+            "When the pod has just left the node, nothing is to be done. When CloudHub says that the node was cut off, find " +
+            "out who uses its certificate. To let old edge nodes ask for anything, as KubeEdge does by default, set " +
+            'authorization to "kubeedge".',
     },
     REDGE_CLOUD_BAD_REQUEST: {
         message: "Node {node} asked to {operation} {resource}, which cannot be done: {reason}",

@@ -10,6 +10,8 @@ export const CUT = 1006;
 /** Enough for any stream chunk; what is read is copied out. */
 const scratch = Buffer.allocUnsafe(65_536);
 const CRYPTO_ERRORS = 0x100;
+/** How the reason of an end begins that TLS brought about. */
+export const TLS_ALERT = "TLS alert";
 
 export interface PeerEvents {
     /** TLS is through, with a valid certificate of the peer. */
@@ -164,7 +166,7 @@ function describe({ isApp, errorCode, reason }: QuicheError): string {
     const text = Buffer.from(reason).toString("utf8");
     if (isApp || text !== "") return text;
     const alert = errorCode - CRYPTO_ERRORS;
-    return alert >= 0 ? `TLS alert ${alert}${alertName(alert)}` : `QUIC error ${errorCode}`;
+    return alert >= 0 ? `${TLS_ALERT} ${alert}${alertName(alert)}` : `QUIC error ${errorCode}`;
 }
 
 /** Names of the alerts that certificates cause (RFC 8446, section 6). */

@@ -9,7 +9,7 @@ import { CloseCode } from "../../session.ts";
 import type { Closed } from "../connection.ts";
 import { QuicConnection } from "./connection.ts";
 import { type Address, loadQuiche, type Quiche, type QuicheConfig, type QuicheHeader } from "./library.ts";
-import { DATAGRAM_BYTES, QuicPeer } from "./peer.ts";
+import { DATAGRAM_BYTES, QuicPeer, TLS_ALERT } from "./peer.ts";
 import { RetryTokens } from "./retry-token.ts";
 import { derivedKey, quicConfig } from "./tls.ts";
 
@@ -175,7 +175,9 @@ export class QuicServer {
             established: () => connection.established(),
             progress: () => connection.progress(),
             ended: (how: Closed) => {
-                if (strange) log.debug("QUIC handshake failed", { from: from.host, reason: how.reason });
+                // An alert is about a certificate; the rest is noise that any open port hears.
+                const level = how.reason.startsWith(TLS_ALERT) ? "warn" : "debug";
+                if (strange) log[level]("a QUIC connection was refused", { from: from.host, reason: how.reason });
                 known();
                 this.#peers.delete(idText(id));
                 connection.ended(how);
