@@ -3,21 +3,28 @@ import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import addFormats from "ajv-formats";
 import { isRecord } from "../../core/json.ts";
 import { type FieldError, invalidValue, notSupported, required } from "../rest/status.ts";
+import { type ListCheck, listCheck } from "./list-types.ts";
 import type { StructuralSchema } from "./structural.ts";
 
 /** Checks objects against the schema of a custom resource version. Compiled on first use. */
 export class SchemaValidator {
     readonly #schema: StructuralSchema;
+    readonly #lists: ListCheck | undefined;
     #validate: ValidateFunction | undefined;
 
     constructor(schema: StructuralSchema) {
         this.#schema = schema;
+        this.#lists = listCheck(schema);
     }
 
     /** @throws Error when the schema itself cannot be compiled */
     errors(object: unknown): FieldError[] {
         this.#validate ??= compile(this.#schema);
-        if (this.#validate(object)) return [];
+        if (this.#validate(object)) {
+            const duplicates: FieldError[] = [];
+            this.#lists?.(object, "", duplicates);
+            return duplicates;
+        }
         const errors = (this.#validate.errors ?? []).filter((error) => !isWrapper(error));
         return errors.map((error) => fieldError(error, object));
     }

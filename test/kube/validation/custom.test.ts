@@ -90,6 +90,31 @@ describe("custom resource schemas", () => {
         expect(errors(spec).join("\n")).toContain(text);
     });
 
+    it("refuse items that come twice in sets and maps, wherever those are", () => {
+        const map = {
+            type: "array",
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["port", "protocol"],
+            items: {
+                type: "object",
+                properties: { port: { type: "integer" }, protocol: { type: "string", default: "TCP" } },
+            },
+        };
+        const set = { type: "array", "x-kubernetes-list-type": "set", items: { type: "string" } };
+        const atomic = { type: "array", items: { type: "string" } };
+        const below = { type: "object", properties: { set, map, atomic } };
+        const schema = { type: "object", properties: { spec: { type: "object", additionalProperties: below } } };
+        const spec = {
+            a: { set: ["x", "y", "x"], atomic: ["x", "x"] },
+            b: { map: [{ port: 1 }, { port: 2 }, { port: 1, protocol: "UDP" }, { port: 1, protocol: "TCP" }] },
+        };
+        const said = new SchemaValidator(schema).errors({ spec }).map(({ field, detail }) => `${field}: ${detail}`);
+        expect(said).toEqual([
+            'spec.a.set[2]: Duplicate value: "x"',
+            'spec.b.map[3]: Duplicate value: {"port":1,"protocol":"TCP"}',
+        ]);
+    });
+
     it("prune what they do not know and tell where it was", () => {
         const object = {
             ...thing({
