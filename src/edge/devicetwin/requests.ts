@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isPropertyName } from "../../kube/devices/property-rules.ts";
 import { field, isRecord, text } from "../mappers/fields.ts";
 
 /** What makes an MQTT document unreadable; becomes the error reply with that code. */
@@ -32,11 +33,6 @@ export interface TwinUpdateRequest {
     readonly twin: ReadonlyMap<string, GivenTwin>;
 }
 
-/** Letters of any script, digits and the punctuation KubeEdge allows, and blanks. */
-const KEY = /^[\p{L}\p{N}\-_.,:/@# ]{1,128}$/u;
-/** KubeEdge stops at 512 characters of a small set; any text up to this many bytes is taken here. */
-const MAX_VALUE_BYTES = 64 * 1024;
-
 /** The event id of a document if it has a readable one, for replies to documents that are otherwise wrong. */
 export function eventIdOf(document: unknown): string {
     return text(field(document, "event_id")) ?? "";
@@ -63,7 +59,7 @@ export function parseTwinUpdate(document: unknown): TwinUpdateRequest {
     if (!isRecord(twin)) throw new BadRequest("twin is missing or not an object");
     const parsed = new Map<string, GivenTwin>();
     for (const [key, given] of Object.entries(twin)) {
-        if (!KEY.test(key)) throw new BadRequest(`the key ${JSON.stringify(key.slice(0, 40))} is not allowed`);
+        if (!isPropertyName(key)) throw new BadRequest(`the key ${JSON.stringify(key.slice(0, 40))} is not allowed`);
         parsed.set(key, parseTwin(key, given));
     }
     return { eventId: eventIdOf(request), twin: parsed };
@@ -92,9 +88,6 @@ function parseValue(at: string, given: unknown, givenVersion: unknown): GivenVal
     if (!isRecord(given)) throw new BadRequest(`${at} is not an object`);
     const value = field(given, "value");
     if (typeof value !== "string") throw new BadRequest(`${at}.value is missing or not text`);
-    if (Buffer.byteLength(value) > MAX_VALUE_BYTES) {
-        throw new BadRequest(`${at}.value is longer than ${MAX_VALUE_BYTES} bytes`);
-    }
     const metadata = field(given, "metadata") ?? {};
     if (!isRecord(metadata)) throw new BadRequest(`${at}.metadata is not an object`);
     const timestamp = field(metadata, "timestamp") ?? undefined;

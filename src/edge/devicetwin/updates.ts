@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isBase64 } from "../../kube/devices/property-rules.ts";
+import { isBase64, MAX_VALUE_BYTES } from "../../kube/devices/property-rules.ts";
 import type { TwinChange } from "./documents.ts";
 import { DELETED, type DeviceRecord, type StoredValue, type TwinProperty, type Version } from "./records.ts";
 import { BadRequest, type GivenTwin, type GivenValue } from "./requests.ts";
@@ -95,6 +95,8 @@ function settled(last: TwinProperty, expected: StoredValue | undefined, actual: 
 export function checkType(key: string, type: string, given: { readonly value: string } | undefined): void {
     if (given === undefined || given.value === "") return;
     const { value } = given;
+    if (Buffer.byteLength(value) > MAX_VALUE_BYTES)
+        throw new BadRequest(`twin.${key} is longer than ${MAX_VALUE_BYTES} bytes`);
     const refuse = (): never => {
         throw new BadRequest(`twin.${key}: ${JSON.stringify(value.slice(0, 40))} is not of type ${type}`);
     };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Group, newEnvelope, Operation } from "../../envelope/envelope.ts";
+import { isPropertyName } from "../../kube/devices/property-rules.ts";
 import type { DeviceInstance, ProtocolConfig } from "./device-instance.ts";
 import { field, isRecord, text } from "./fields.ts";
 import type { DeviceValue, PropertyType } from "./values.ts";
@@ -159,12 +160,17 @@ export function parseMapperReport(content: unknown): MapperReport {
     };
 }
 
-function mapValues<T>(given: unknown, at: string, parse: (value: unknown, at: string) => T): Record<string, T> {
+function mapValues<T>(
+    given: unknown,
+    at: string,
+    parse: (value: unknown, at: string, key: string) => T,
+): Record<string, T> {
     if (!isRecord(given)) throw refuse(at, "is not an object");
-    return Object.fromEntries(Object.entries(given).map(([key, value]) => [key, parse(value, `${at}.${key}`)]));
+    return Object.fromEntries(Object.entries(given).map(([key, value]) => [key, parse(value, `${at}.${key}`, key)]));
 }
 
-function reportedValue(given: unknown, at: string): ReportedValue {
+function reportedValue(given: unknown, at: string, name: string): ReportedValue {
+    if (!isPropertyName(name)) throw refuse(at.slice(0, 200), "is no name of a property");
     if (!isRecord(given) || !("value" in given || "quality" in given)) return { value: given };
     const timestamp = field(given, "timestamp");
     const quality = field(given, "quality");

@@ -16,3 +16,14 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 export function isBase64(text: string): boolean {
     return BASE64.test(text);
 }
+
+/** Letters of any script, digits and the punctuation KubeEdge allows, and blanks. */
+const PROPERTY_NAME = /^[\p{L}\p{N}\-_.,:/@# ]{1,128}$/u;
+
+/** Whether a property, which is a key of a twin, may be called so. */
+export function isPropertyName(name: string): boolean {
+    return PROPERTY_NAME.test(name);
+}
+
+/** KubeEdge stops at 512 characters of a small set; any text up to this many bytes of UTF-8 is a value here. */
+export const MAX_VALUE_BYTES = 64 * 1024;

@@ -289,7 +289,9 @@ describe("mappers", () => {
         await expect(harness.twin.receive(mapperReport("default/nobody", {}))).rejects.toMatchObject({
             code: "REDGE_DEVICE_UNKNOWN",
         });
-        const odd = mapperReport("default/thermo-1", { reported: "hot" } as never);
-        await expect(harness.twin.receive(odd)).rejects.toMatchObject({ code: "REDGE_DEVICE_MESSAGE" });
+        for (const reported of ["hot", { "a{b}": 1 }, { ["x".repeat(129)]: 1 }, { note: "x".repeat(65_537) }]) {
+            const odd = mapperReport("default/thermo-1", { reported } as never);
+            await expect(harness.twin.receive(odd)).rejects.toMatchObject({ code: "REDGE_DEVICE_MESSAGE" });
+        }
     });
 });

@@ -25,6 +25,7 @@ import type { DmiConfig } from "./config.ts";
 import { type DmiMessage, toDmiDevice, toDmiModel } from "./convert.ts";
 import { type DmiGrpc, loadGrpc } from "./grpc.ts";
 import { MapperLink } from "./mapper-link.ts";
+import type { ManagerCall } from "./proto.ts";
 import { parseRegistration, type Registration, reportOfStates, reportOfStatus } from "./requests.ts";
 
 export interface ServedDevice {
@@ -134,12 +135,13 @@ export class DmiServer extends WireComponent<"devicetwin"> {
         this.#devices.set(id, { ...served, instance: this.#called.over(served.given) });
     }
 
-    async #listen({ grpc, managerService }: DmiGrpc): Promise<void> {
+    async #listen(library: DmiGrpc): Promise<void> {
+        const { grpc, managerService } = library;
         const { socketPath } = this.#config;
         const server = new grpc.Server();
         server.addService(managerService, {
-            MapperRegister: this.#handler(grpc.status, (request) => this.#register(request)),
-            ReportDeviceStatus: this.#handler(grpc.status, async (request) => {
+            MapperRegister: this.#handler(library, "MapperRegister", (request) => this.#register(request)),
+            ReportDeviceStatus: this.#handler(library, "ReportDeviceStatus", async (request) => {
                 const { id, report } = reportOfStatus(
                     request,
                     (device) => this.#devices.get(device)?.instance,
@@ -147,7 +149,7 @@ export class DmiServer extends WireComponent<"devicetwin"> {
                 );
                 return this.#tell(id, report);
             }),
-            ReportDeviceStates: this.#handler(grpc.status, async (request) => {
+            ReportDeviceStates: this.#handler(library, "ReportDeviceStates", async (request) => {
                 const { id, report } = reportOfStates(request);
                 return this.#tell(id, report);
             }),
@@ -244,9 +246,13 @@ export class DmiServer extends WireComponent<"devicetwin"> {
         return [...this.#devices.values()].filter(({ instance }) => instance.protocol.protocolName === protocol);
     }
 
-    #handler(status: DmiGrpc["grpc"]["status"], serve: (request: DmiMessage) => Promise<DmiMessage>) {
-        return ({ request }: ServerUnaryCall<DmiMessage, DmiMessage>, done: sendUnaryData<DmiMessage>): void => {
-            const answer = async (): Promise<DmiMessage> => serve(request);
+    #handler(
+        { grpc: { status }, decode }: DmiGrpc,
+        call: ManagerCall,
+        serve: (request: DmiMessage) => Promise<DmiMessage>,
+    ) {
+        return ({ request }: ServerUnaryCall<Buffer, DmiMessage>, done: sendUnaryData<DmiMessage>): void => {
+            const answer = async (): Promise<DmiMessage> => serve(decode(call, request));
             answer().then(
                 (response) => done(null, response),
                 (thrown: unknown) => {

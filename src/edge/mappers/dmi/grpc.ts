@@ -3,12 +3,16 @@ import type * as Grpc from "@grpc/grpc-js";
 import type * as ProtoLoader from "@grpc/proto-loader";
 import { RedgeError } from "../../../core/errors/redge-error.ts";
 import type { DmiMessage } from "./convert.ts";
-import { dmiDescriptor, type MapperCall } from "./proto.ts";
+import { checkEncoding } from "./decode.ts";
+import { dmiDescriptor, type ManagerCall, type MapperCall } from "./proto.ts";
 
 /** gRPC with DMI's two services; loaded when a DMI node starts, for it costs 15 MB. */
 export interface DmiGrpc {
     readonly grpc: typeof Grpc;
+    /** Its requests come as bytes, so that what is wrong with them can be said; `decode` reads them. */
     readonly managerService: Grpc.ServiceDefinition;
+    /** @throws REDGE_DEVICE_MESSAGE when the bytes are not the request of that call */
+    readonly decode: (call: ManagerCall, bytes: Buffer) => DmiMessage;
     readonly mapperClient: Grpc.ServiceClientConstructor;
 }
 
@@ -26,7 +30,20 @@ export async function loadGrpc(): Promise<DmiGrpc> {
     const manager = loaded["DeviceManagerService"];
     const mapperClient = loaded["DeviceMapperService"];
     if (manager === undefined || mapperClient === undefined) throw new TypeError("the DMI descriptor lacks a service");
-    return { grpc, managerService: manager.service, mapperClient };
+    const requests = new Map(
+        Object.entries(manager.service).map(([name, method]) => [name, method.requestDeserialize]),
+    );
+    const managerService = Object.fromEntries(
+        Object.entries(manager.service).map(([name, method]) => [
+            name,
+            { ...method, requestDeserialize: (bytes: Buffer) => bytes },
+        ]),
+    );
+    const decode: DmiGrpc["decode"] = (name, bytes) => {
+        checkEncoding(`${name}Request`, bytes);
+        return requests.get(name)?.(bytes) as DmiMessage;
+    };
+    return { grpc, managerService, decode, mapperClient };
 }
 
 type UnaryMethod = (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `name: [number, type]`, the type behind "repeated " or "map " (text to that type). */
-type Fields = Readonly<Record<string, readonly [number, string]>>;
+export type Fields = Readonly<Record<string, readonly [number, string]>>;
 
 const text = (...names: readonly string[]): Fields =>
     Object.fromEntries(names.map((name, index) => [name, [index + 1, "string"]]));
@@ -112,7 +112,16 @@ const services = {
     ],
 } as const;
 
+export type ManagerCall = (typeof services)["DeviceManagerService"][number];
 export type MapperCall = (typeof services)["DeviceMapperService"][number];
+
+/** google.protobuf.Any, which the interface borrows. */
+const ANY = "google.protobuf.Any";
+const anyFields: Fields = { type_url: [1, "string"], value: [2, "bytes"] };
+
+export function fieldsOfMessage(name: string): Fields {
+    return name === ANY ? anyFields : (messages[name] ?? {});
+}
 
 /** The interface as protobufjs reads it. */
 export function dmiDescriptor(): object {
@@ -129,7 +138,7 @@ export function dmiDescriptor(): object {
             },
         ]),
     );
-    const any = { fields: { type_url: { type: "string", id: 1 }, value: { type: "bytes", id: 2 } } };
+    const any = { fields: fieldsOf(anyFields) };
     return {
         nested: {
             google: { nested: { protobuf: { nested: { Any: any } } } },

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isUtf8 } from "node:buffer";
 import { RedgeError } from "../../../core/errors/redge-error.ts";
+import { isPropertyName, MAX_VALUE_BYTES } from "../../../kube/devices/property-rules.ts";
 import type { DeviceInstance, PropertyInstance } from "../device-instance.ts";
 import { field, isRecord, text } from "../fields.ts";
 import { type DeviceValue, parseValue } from "../values.ts";
@@ -25,16 +27,34 @@ const STATES: Readonly<Record<string, string>> = {
     unknown: "unknown",
 };
 
+/** What a Unix socket's path may be long, without its end. */
+const MAX_PATH_BYTES = 107;
+/** As of a Kubernetes object's name. */
+const MAX_NAME_BYTES = 253;
+
 /** @throws REDGE_DEVICE_MESSAGE */
 export function parseRegistration(request: DmiMessage): Registration {
     const mapper = request["mapper"];
     if (!isRecord(mapper)) throw refuse("mapper", "is missing");
-    const protocol = text(mapper["protocol"]);
-    if (!protocol) throw refuse("mapper.protocol", "is missing");
+    const short = (key: string): string => {
+        const given = text(mapper[key]) ?? "";
+        if (Buffer.byteLength(given) > MAX_NAME_BYTES)
+            throw refuse(`mapper.${key}`, `is longer than ${MAX_NAME_BYTES} bytes`);
+        return given;
+    };
+    const protocol = short("protocol");
+    if (protocol === "") throw refuse("mapper.protocol", "is missing");
+    return { name: short("name") || protocol, protocol, address: addressIn(mapper), version: short("version") };
+}
+
+function addressIn(mapper: DmiMessage): string {
     const address = mapper["address"];
     if (!Buffer.isBuffer(address) || address.length === 0) throw refuse("mapper.address", "is missing");
+    if (!isUtf8(address)) throw refuse("mapper.address", "is not UTF-8");
     const path = address.toString("utf8").replace(/^unix:(\/\/)?/, "");
-    return { name: text(mapper["name"]) || protocol, protocol, address: path, version: text(mapper["version"]) ?? "" };
+    if (Buffer.byteLength(path) > MAX_PATH_BYTES || path.includes("\0"))
+        throw refuse("mapper.address", `is no path of a socket, which has at most ${MAX_PATH_BYTES} bytes`);
+    return path;
 }
 
 /** @throws REDGE_DEVICE_MESSAGE, REDGE_DEVICE_UNKNOWN, REDGE_DEVICE_VALUE */
@@ -53,19 +73,27 @@ export function reportOfStatus(
     for (const twin of twins as readonly unknown[]) {
         const name = text(field(twin, "propertyName"));
         if (!name) throw refuse("twins[].propertyName", "is missing");
-        const value = text(field(field(twin, "reported"), "value"));
+        if (!isPropertyName(name)) throw refuse("twins[].propertyName", "is no name of a property");
+        const value = valueIn(twin, "reported");
         const property = instance.properties.find((one) => one.name === name);
         if (value) {
             const timestamp = timestampOf(field(field(twin, "reported"), "metadata"));
             reported[name] = { value: typedValue(property, value), timestamp };
         }
         const write = writes.get(`${id}/${name}`);
-        const observed = text(field(field(twin, "observedDesired"), "value"));
+        const observed = valueIn(twin, "observedDesired");
         if (write !== undefined && observed && property?.desired?.value === observed) {
             written[name] = { id: write.id, value: write.value };
         }
     }
     return { id, report: { reported, written } };
+}
+
+function valueIn(twin: unknown, side: "reported" | "observedDesired"): string | undefined {
+    const value = text(field(field(twin, side), "value"));
+    if (value !== undefined && Buffer.byteLength(value) > MAX_VALUE_BYTES)
+        throw refuse(`twins[].${side}.value`, `is longer than ${MAX_VALUE_BYTES} bytes`);
+    return value;
 }
 
 /** KubeEdge's mapper framework tells bytes as the text that they are, so its base64 is made here. @throws REDGE_DEVICE_VALUE */
