@@ -12,6 +12,7 @@ import { Caches } from "./caches.ts";
 import { claimNode } from "./claim-node.ts";
 import type { EdgeControllerConfig } from "./config.ts";
 import { Downstream } from "./downstream.ts";
+import { EventLanes } from "./event-lanes.ts";
 import { NodeAddress } from "./node-address.ts";
 import { failureReply, okReply, queryFailureReply, statusOf } from "./replies.ts";
 import { badRequest, isForeign, parseRequest, type Request } from "./request.ts";
@@ -41,6 +42,7 @@ export class EdgeController extends WireComponent<"cloudhub"> {
     readonly #tools: Tools;
     readonly #applications: Applications;
     readonly #queue = new KeyedQueue();
+    readonly #events: EventLanes;
     readonly #requests: Counter;
     readonly #failures: Counter;
     #running = false;
@@ -70,6 +72,7 @@ export class EdgeController extends WireComponent<"cloudhub"> {
             pushPodDelete: ({ node, namespace, name }, uid) =>
                 this.#downstream.pushPodDelete(node, namespace ?? "", name, uid),
         };
+        this.#events = new EventLanes(clock, (node) => this.#running && this.#downstream.knows(node));
         const watching = { ...ports, pods: this.#downstream.pods };
         this.#applications = new Applications(config.authorization, watching, (envelope) =>
             this.send("cloudhub", envelope),
@@ -119,13 +122,18 @@ export class EdgeController extends WireComponent<"cloudhub"> {
         this.#requests.add(1, { type: request.type });
         const handler = handlers.get(`${request.type} ${request.operation}`);
         if (handler === undefined) throw badRequest(request, "no such request is known");
+        if (isEvent(request)) {
+            await this.#events.run(request, () => this.#handle(request, handler));
+            return;
+        }
         const key = handler.orderBy?.(request) ?? `${request.type}/${request.namespace}/${request.name}`;
         await this.#queue.run(key, () => this.#handle(request, handler));
     }
 
     async #handle(request: Request, handler: Handler): Promise<void> {
         try {
-            const reply = await handler.run(request, this.#tools);
+            const run = () => handler.run(request, this.#tools);
+            const reply = isEvent(request) ? await this.#events.insist(request, run) : await run();
             if (reply !== undefined) this.send("cloudhub", reply);
             else if (awaitsReply(request)) this.send("cloudhub", okReply(request));
         } catch (thrown) {
@@ -217,9 +225,13 @@ export class EdgeController extends WireComponent<"cloudhub"> {
         const limit = new Promise<void>((resolve) => {
             timer = this.#ports.clock.after(IDLE_LIMIT_MS, resolve);
         });
-        await Promise.race([this.#queue.idle(), limit]);
+        await Promise.race([Promise.all([this.#queue.idle(), this.#events.stop()]), limit]);
         timer?.cancel();
     }
+}
+
+function isEvent(request: Request): boolean {
+    return request.type === "event" && awaitsReply(request);
 }
 
 /** True for messages out of a Redge edge's outbox, which waits for an answer to every one. */

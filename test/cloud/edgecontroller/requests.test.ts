@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, test } from "vitest";
+import type { EdgeController } from "../../../src/cloud/edgecontroller/index.ts";
 import { asRecord, asRecords } from "../../../src/core/json.ts";
 import type { Envelope } from "../../../src/envelope/envelope.ts";
 import { Kinds, type KubeObject } from "../../../src/kube/types.ts";
 import type { MemoryCluster } from "../support/memory-cluster.ts";
-import { edgeRig } from "../support/rig.ts";
+import { edgeRig, NODE, type Rig } from "../support/rig.ts";
 
 const REGISTRATION = {
     metadata: { name: "edge-1", labels: { "kubernetes.io/os": "linux" } },
@@ -289,12 +290,54 @@ describe("events of a node", () => {
                 route: { operation: "response", resource: "default/event/web.1" },
             });
         }
-        rig.cluster.down = true;
-        const lost = await rig.up("insert", "default/event/web.3", event, { sync: true });
-        expect(lost.reply).toBeUndefined();
-        expect(lost.error).toMatchObject({ code: "REDGE_KUBE_UNREACHABLE" });
-        rig.cluster.down = false;
         const bad = await rig.up("insert", "default/event/web.4", "no json", { sync: true });
         expect(bad.reply?.route.operation).toBe("error");
+    });
+
+    /** Events out of an outbox that were sent while the API is away, and how `receive` ended for each. */
+    async function sendWhileAway(rig: Rig<EdgeController>) {
+        const messages = [3, 4, 5].map((n) =>
+            rig.message("insert", `default/event/web.${n}`, event, { sync: true, node: NODE }),
+        );
+        rig.cluster.down = true;
+        const taken = messages.map((message) => rig.controller.receive(message));
+        const ends = Promise.allSettled(taken).then((settled) => settled.map(({ status }) => status));
+        await rig.settle(2_000);
+        return { messages, ends };
+    }
+
+    test("out of a durable outbox wait for the API in the order they came, and are written once", async () => {
+        const rig = await edgeRig().start();
+        await rig.connect();
+        const { messages, ends } = await sendWhileAway(rig);
+        const [first] = messages;
+        if (first === undefined) throw new Error("there is none");
+        // The edge repeats what stays without an answer: that changes nothing.
+        await rig.controller.receive(first);
+        rig.take();
+        rig.cluster.down = false;
+        const before = rig.cluster.requests.length;
+        await rig.settle(500);
+        expect(await ends).toEqual(["fulfilled", "fulfilled", "fulfilled"]);
+        const written = rig.cluster.requests.slice(before).filter((request) => request.startsWith("create events/"));
+        expect(written).toEqual([3, 4, 5].map((n) => `create events/web.${n}`));
+        expect(rig.take()).toEqual([3, 4, 5].map((n) => `response default/event/web.${n}`));
+    });
+
+    test("out of a durable outbox are given up when the node leaves: it sends them again elsewhere", async () => {
+        const rig = await edgeRig().start();
+        await rig.connect();
+        const { ends } = await sendWhileAway(rig);
+        await rig.controller.receive(rig.message("disconnect", `node/${NODE}`, null));
+        await rig.settle(500);
+        expect(await ends).toEqual(["rejected", "rejected", "rejected"]);
+    });
+
+    test("out of a durable outbox do not keep the controller from stopping", async () => {
+        const rig = await edgeRig().start();
+        await rig.connect();
+        const { ends } = await sendWhileAway(rig);
+        await rig.controller.stop();
+        expect(await ends).toEqual(["rejected", "rejected", "rejected"]);
     });
 });

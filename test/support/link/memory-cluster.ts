@@ -119,6 +119,12 @@ export class MemoryCluster implements KubeClient {
         return history.filter(({ event }) => event.type === "ADDED" && event.object.metadata.name === name).length;
     }
 
+    /** Names of the objects of a type in the order they were created. */
+    added(type: ResourceType): readonly string[] {
+        const history = this.#history.get(type.plural) ?? [];
+        return history.flatMap(({ event }) => (event.type === "ADDED" ? [event.object.metadata.name] : []));
+    }
+
     /** The states of an object before this one, oldest first. */
     past(type: ResourceType, { metadata: { name, namespace, resourceVersion } }: KubeObject): readonly KubeObject[] {
         const states = (this.#history.get(type.plural) ?? []).map(({ event }) => event.object);

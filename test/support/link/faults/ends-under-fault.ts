@@ -6,12 +6,16 @@ import type { Meddler } from "./meddler.ts";
 import { serveCluster } from "./rpc.ts";
 import type { World } from "./world.ts";
 
+/** Messages that the edge keeps. */
+export const OUTBOX = 300;
+
 /** What each side said it did. */
 export interface Books {
     readonly offered: Set<string>;
     readonly taken: Set<string>;
     readonly lastReport: Map<string, number>;
-    readonly userArrivals: { readonly id: string; readonly n: number }[];
+    /** `life`: how many clouds there had been. */
+    readonly userArrivals: { readonly id: string; readonly n: number; readonly life: number }[];
     dropped: number;
 }
 
@@ -52,6 +56,7 @@ export class Ends {
     #cloud: ChildProcess | undefined;
     #edge: ChildProcess | undefined;
     #next = 0;
+    #life = 0;
     readonly #beganMs = Date.now();
 
     constructor(options: Options) {
@@ -64,9 +69,11 @@ export class Ends {
         const { meddler, world } = this.#options;
         const child = this.#fork("--cloud", { tls: this.#serverTls, port: meddler.target, beganMs: this.#beganMs });
         this.#cloud = child;
+        this.#life += 1;
+        const life = this.#life;
         serveCluster(child, world.cluster);
         child.on("message", ({ user, id }: Told) => {
-            if (user !== undefined && id !== undefined) this.books.userArrivals.push({ id, n: user.n });
+            if (user !== undefined && id !== undefined) this.books.userArrivals.push({ id, n: user.n, life });
         });
         meddler.target = Number(await ready(child));
     }
@@ -80,7 +87,7 @@ export class Ends {
             path,
             devices,
             next: this.#next,
-            outboxMaxMessages: 300,
+            outboxMaxMessages: OUTBOX,
             everyMs: 30,
             beganMs: this.#beganMs,
         });

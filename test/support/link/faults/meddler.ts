@@ -166,10 +166,14 @@ class MeddledStream {
     }
 }
 
-/** Messages of one lane never overtake each other; those without one go as they like. */
+/**
+ * Messages of one lane never overtake each other; those without one go as they like. What has to arrive in order has a
+ * lane: a stream keeps it, and there is no number in a message by which a receiver could put it right.
+ */
 function laneOf(text: string, direction: Direction): string | undefined {
     const envelope = decodeEnvelope(text);
     if (envelope.header.parent_msg_id !== undefined) return undefined;
     if (direction === "down") return envelope.route.resource;
-    return durableClass(envelope) === "user" ? "user" : undefined;
+    const kind = durableClass(envelope);
+    return kind === "user" || kind === "event" ? kind : undefined;
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Kinds } from "../../../../src/kube/types.ts";
 import { Relay } from "../relay.ts";
 import { TestPki } from "../test-pki.ts";
-import { type Books, Ends } from "./ends-under-fault.ts";
+import { type Books, Ends, OUTBOX } from "./ends-under-fault.ts";
 import { SPEED } from "./jumping-clock.ts";
 import { faults } from "./kinds.ts";
 import { Meddler } from "./meddler.ts";
@@ -52,7 +52,7 @@ export async function runFaults(count: number, minutes: number, seed: number): P
         const seconds = Math.round((performance.now() - began) / 1000);
         const { taken, userArrivals } = ends.books;
         const { drops: dropped } = await ends.dump();
-        const doubled = userArrivals.length - new Set(userArrivals.map(({ id }) => id)).size;
+        const again = userArrivals.length - new Set(userArrivals.map(({ id }) => id)).size;
         const summary = {
             seed,
             seconds,
@@ -61,7 +61,7 @@ export async function runFaults(count: number, minutes: number, seed: number): P
             meddled: meddler.counts,
             taken: taken.size,
             dropped,
-            userRepeats: doubled,
+            userAgainAfterKills: again,
             findings,
         };
         process.stdout.write(`${JSON.stringify(summary)}\n`);
@@ -117,8 +117,11 @@ function compareEvents(world: World, { taken, offered }: Books, drops: Readonly<
     const strange = inApi.filter((name) => name.includes("/event/e-") && !offered.has(name));
     const wrong = lostBeyond(missing.length, "event", drops);
     const twice = [...there].filter((name) => world.cluster.created(Kinds.event, name.split("/")[2] ?? "") > 1);
+    const order = world.eventsInOrder();
+    const late = order.filter((n, at) => at > 0 && n < (order[at - 1] ?? 0));
     return [
         ...wrong,
+        ...late.map((n) => `event ${n} was written after a later one`),
         ...strange.map((name) => `${name} was never offered`),
         ...twice.map((name) => `${name} was created twice`),
     ];
@@ -139,8 +142,25 @@ function compareUser({ taken, userArrivals }: Books, drops: Readonly<Record<stri
     return [
         ...wrong,
         ...(disorder.length === 0 ? [] : [`${disorder.length} user messages out of order`]),
+        ...repeats(userArrivals),
         ...(arrived.size === order.length ? [] : ["a user message arrived under two ids"]),
     ];
+}
+
+/**
+ * Within one life of the cloud nothing arrives twice or late. A cloud that was killed may have handed over what it did not
+ * come to confirm: the next one gets it again under the same id, and no more than the outbox holds.
+ */
+function repeats(arrivals: Books["userArrivals"]): string[] {
+    const findings: string[] = [];
+    for (const [at, { n, life }] of arrivals.entries()) {
+        const before = arrivals[at - 1];
+        if (before === undefined || n > before.n) continue;
+        if (life === before.life)
+            findings.push(`user message ${n} came after ${before.n} within one life of the cloud`);
+        else if (before.n - n >= OUTBOX) findings.push(`user message ${n} was handed over again, ${before.n - n} late`);
+    }
+    return findings;
 }
 
 /** Messages that were sent but never confirmed are counted apart: they may have arrived. */

@@ -113,6 +113,13 @@ export class World {
         return JSON.stringify(record?.["status"] ?? record?.metadata ?? "nothing");
     }
 
+    /** The numbers of the edge's events, in the order in which the API took them. */
+    eventsInOrder(): readonly number[] {
+        return this.cluster
+            .added(Kinds.event)
+            .flatMap((name) => (name.startsWith("e-") ? [Number(name.slice(2))] : []));
+    }
+
     /** Reported values in the API, by device. */
     reported(): Map<string, string> {
         return new Map(
