@@ -6,6 +6,8 @@ import { ClusterRoleBindingType, ClusterRoleType, defaultRoleBindings, defaultRo
 
 const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease", "kubeedge"];
 const RUNTIME_CLASSES = ["node-red", "node-red-isolated"];
+/** The label of every Redge gateway: a stock EdgeCore runs no flows. */
+const FLOW_NODES = { "edge.redge.io/flows": "true" };
 const SERVICE_ADDRESS = "10.96.0.1";
 
 export interface InstallInput {
@@ -25,6 +27,7 @@ export async function installObjects(client: KubeClient, { caPem, definitions }:
             kind: "RuntimeClass",
             metadata: { name },
             handler: name,
+            scheduling: { nodeSelector: FLOW_NODES },
         });
     }
     await ensure(client, Kinds.service, {

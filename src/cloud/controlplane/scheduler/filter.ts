@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Node, RuntimeClass } from "../objects/node.ts";
 import type { Pod } from "../objects/pod.ts";
-import { matchesNode, matchesTerm } from "./node-affinity.ts";
+import { matchesNode, matchesTerm, withRuntimeClass } from "./node-affinity.ts";
 import { fullness, lacking, portsTaken } from "./resources.ts";
 import { STOPS_SCHEDULING, tolerates, untolerated } from "./taints.ts";
 import { type Placement, TopologyRules } from "./topology.ts";
@@ -32,20 +32,6 @@ export function chooseNode(pod: Pod, placement: Placement, runtimeClass: Runtime
     );
     const [best] = ranked;
     return best === undefined ? { message: "no nodes available to schedule pods" } : { node: best.node };
-}
-
-/** The scheduling half of a RuntimeClass joins the pod's own (KEP-585); harmless where admission did it already. */
-function withRuntimeClass(pod: Pod, runtimeClass: RuntimeClass | undefined): Pod {
-    const { nodeSelector, tolerations } = runtimeClass?.scheduling ?? {};
-    if (nodeSelector === undefined && tolerations === undefined) return pod;
-    return {
-        ...pod,
-        spec: {
-            ...pod.spec,
-            nodeSelector: { ...pod.spec.nodeSelector, ...nodeSelector },
-            tolerations: [...(pod.spec.tolerations ?? []), ...(tolerations ?? [])],
-        },
-    };
 }
 
 /** The first rule that a node breaks; all missing resources at once. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Node } from "../objects/node.ts";
+import type { Node, RuntimeClass } from "../objects/node.ts";
 import type { NodeSelectorTerm, Pod, SelectorRequirement } from "../objects/pod.ts";
 
-/** The node selector and the required node affinity of a pod. `extra` is what its RuntimeClass adds. */
-export function matchesNode(pod: Pod, node: Node, extra: Readonly<Record<string, string>> = {}): boolean {
+/** The node selector and the required node affinity of a pod. */
+export function matchesNode(pod: Pod, node: Node): boolean {
     const labels = node.metadata.labels ?? {};
-    const wanted = Object.entries({ ...pod.spec.nodeSelector, ...extra });
+    const wanted = Object.entries(pod.spec.nodeSelector ?? {});
     if (!wanted.every(([key, value]) => labels[key] === value)) return false;
     const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
     return required === undefined || required.nodeSelectorTerms.some((term) => matchesTerm(term, node));
@@ -41,4 +41,18 @@ function holds({ operator, values = [] }: SelectorRequirement, value: string | u
         default:
             return false;
     }
+}
+
+/** The scheduling half of a RuntimeClass joins the pod's own (KEP-585); harmless where admission did it already. */
+export function withRuntimeClass(pod: Pod, runtimeClass: RuntimeClass | undefined): Pod {
+    const { nodeSelector, tolerations } = runtimeClass?.scheduling ?? {};
+    if (nodeSelector === undefined && tolerations === undefined) return pod;
+    return {
+        ...pod,
+        spec: {
+            ...pod.spec,
+            nodeSelector: { ...pod.spec.nodeSelector, ...nodeSelector },
+            tolerations: [...(pod.spec.tolerations ?? []), ...(tolerations ?? [])],
+        },
+    };
 }

@@ -76,9 +76,7 @@ export class Scheduler extends Controller {
 
     /** Chooses at once; what it answers is the API's confirmation. */
     #schedule(pod: Pod): Promise<void> {
-        const { runtimeClassName } = pod.spec;
-        const runtimeClass =
-            runtimeClassName === undefined ? undefined : this.caches.runtimeClasses.get(undefined, runtimeClassName);
+        const runtimeClass = this.caches.runtimeClass(pod.spec.runtimeClassName);
         const present = this.#present();
         const placement = {
             nodes: this.caches.nodes.list(),

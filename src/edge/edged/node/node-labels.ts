@@ -3,7 +3,7 @@ import { RedgeError } from "../../../core/errors/redge-error.ts";
 import type { EdgedConfig } from "../config.ts";
 import type { MachineInfo } from "./machine.ts";
 
-/** Kubernetes' own labels, KubeEdge's roles and the configured ones. @throws REDGE_CONFIG_INVALID */
+/** Kubernetes' own labels, KubeEdge's roles, Redge's mark and the configured ones. @throws REDGE_CONFIG_INVALID */
 export function nodeLabels(config: EdgedConfig, info: MachineInfo | undefined): Record<string, string> {
     const architecture = info?.architecture ?? "";
     return {
@@ -14,6 +14,8 @@ export function nodeLabels(config: EdgedConfig, info: MachineInfo | undefined): 
         "beta.kubernetes.io/arch": architecture,
         "node-role.kubernetes.io/edge": "",
         "node-role.kubernetes.io/agent": "",
+        // What the RuntimeClasses of flows select: in a mixed fleet only Redge gateways run them.
+        "edge.redge.io/flows": "true",
         ...Object.fromEntries(
             pairs(config.labels).map((pair) => {
                 const [key = "", ...value] = pair.split("=");

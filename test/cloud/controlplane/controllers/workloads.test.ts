@@ -233,6 +233,19 @@ describe("DaemonSetController", () => {
         });
     });
 
+    it("leaves out the nodes that the RuntimeClass of its pods rules out", async () => {
+        const scheduling = { nodeSelector: { "edge.redge.io/flows": "true" } };
+        await harness.put(Kinds.runtimeClass, { metadata: { name: "node-red" }, handler: "node-red", scheduling });
+        await change(Kinds.node, "two", { metadata: { labels: scheduling.nodeSelector } });
+        await daemon({ template: template("web:1", { runtimeClassName: "node-red" }) });
+        await harness.kubelets();
+        expect((await harness.pods()).map(({ spec }) => spec.nodeName)).toEqual(["two"]);
+        expect(await status(Kinds.daemonSet, "web")).toMatchObject({ desiredNumberScheduled: 1 });
+        await change(Kinds.runtimeClass, "node-red", { scheduling: null });
+        await harness.kubelets();
+        expect((await harness.pods()).map(({ spec }) => spec.nodeName).sort()).toEqual(["one", "three", "two"]);
+    });
+
     it("misses at most maxUnavailable pods during an update, and surges with maxSurge", async () => {
         await daemon({ updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1 } } });
         await harness.kubelets();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Node } from "../../objects/node.ts";
+import type { Node, RuntimeClass } from "../../objects/node.ts";
 import type { Affinity, NodeSelectorTerm, Pod, PodTemplate, Toleration } from "../../objects/pod.ts";
 import type { DaemonSet } from "../../objects/workloads.ts";
-import { matchesNode } from "../../scheduler/node-affinity.ts";
+import { matchesNode, withRuntimeClass } from "../../scheduler/node-affinity.ts";
 import { untolerated } from "../../scheduler/taints.ts";
 
 /** What every daemon pod tolerates: it belongs to its node in good days and bad (kubernetes.io, "DaemonSet"). */
@@ -20,11 +20,19 @@ const NETWORK_TOLERATION: Toleration = {
     effect: "NoSchedule",
 };
 
-/** Whether a node should get a daemon pod, and whether one that is there may stay. */
-export function daemonFits(daemonSet: DaemonSet, node: Node): { readonly run: boolean; readonly stay: boolean } {
-    const { spec } = daemonSet.spec.template;
+/**
+ * Whether a node should get a daemon pod, and whether one that is there may stay. `runtimeClass` is that of its pods: the nodes it
+ * rules out get none, where kube-controller-manager makes pods that wait for ever.
+ */
+export function daemonFits(
+    daemonSet: DaemonSet,
+    node: Node,
+    runtimeClass: RuntimeClass | undefined,
+): { readonly run: boolean; readonly stay: boolean } {
+    const template: Pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "" }, spec: daemonSet.spec.template.spec };
+    const pod = withRuntimeClass(template, runtimeClass);
+    const { spec } = pod;
     const named = !spec.nodeName || spec.nodeName === node.metadata.name;
-    const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "" }, spec };
     if (!named || !matchesNode(pod, node)) return { run: false, stay: false };
     const tolerations = daemonTolerations(spec);
     const taints = node.spec?.taints ?? [];

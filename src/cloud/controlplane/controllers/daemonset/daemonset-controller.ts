@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { labelSelectorMatcher } from "../../../../kube/selectors/labels.ts";
 import { Kinds } from "../../../../kube/types.ts";
+import type { Node } from "../../objects/node.ts";
 import type { Pod } from "../../objects/pod.ts";
 import type { DaemonSet } from "../../objects/workloads.ts";
 import type { Caches, ControlPorts } from "../lib/caches.ts";
@@ -57,6 +58,10 @@ export class DaemonSetController extends Controller {
             if (!gone && previous !== undefined && isDeepStrictEqual(same, before)) return;
             for (const daemonSet of this.caches.daemonSets.list()) this.queue.add(keyOf(daemonSet));
         });
+        this.follow(this.caches.runtimeClasses, ({ metadata: { name } }) => {
+            for (const daemonSet of this.caches.daemonSets.list())
+                if (daemonSet.spec.template.spec.runtimeClassName === name) this.queue.add(keyOf(daemonSet));
+        });
     }
 
     protected async reconcile(key: string): Promise<void> {
@@ -97,7 +102,7 @@ export class DaemonSetController extends Controller {
         const known = new Set(this.caches.nodes.list().map(({ metadata }) => metadata.name));
         for (const node of this.caches.nodes.list()) {
             const pods = (byNode.get(node.metadata.name) ?? []).filter((pod) => !isTerminating(pod));
-            const { run, stay } = daemonFits(daemonSet, node);
+            const { run, stay } = this.#fits(daemonSet, node);
             if (!stay) {
                 surplus.push(...pods);
                 continue;
@@ -154,8 +159,13 @@ export class DaemonSetController extends Controller {
         return true;
     }
 
+    #fits(daemonSet: DaemonSet, node: Node): ReturnType<typeof daemonFits> {
+        const { runtimeClassName } = daemonSet.spec.template.spec;
+        return daemonFits(daemonSet, node, this.caches.runtimeClass(runtimeClassName));
+    }
+
     #wishedNodes(daemonSet: DaemonSet): string[] {
-        const nodes = this.caches.nodes.list().filter((node) => daemonFits(daemonSet, node).run);
+        const nodes = this.caches.nodes.list().filter((node) => this.#fits(daemonSet, node).run);
         return nodes.map(({ metadata }) => metadata.name).sort();
     }
 
@@ -164,7 +174,7 @@ export class DaemonSetController extends Controller {
         const counts = { desired: 0, current: 0, misplaced: 0, ready: 0, available: 0, updated: 0 };
         for (const node of this.caches.nodes.list()) {
             const [pod] = [...(byNode.get(node.metadata.name) ?? [])].filter(isPlaced).sort(oldestFirst);
-            if (!daemonFits(daemonSet, node).run) {
+            if (!this.#fits(daemonSet, node).run) {
                 if (pod !== undefined) counts.misplaced += 1;
                 continue;
             }

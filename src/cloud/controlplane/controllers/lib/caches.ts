@@ -72,6 +72,11 @@ export class Caches implements Component {
         this.customResourceDefinitions = this.#informer(Kinds.customResourceDefinition);
     }
 
+    /** The RuntimeClass of pods that name one. */
+    runtimeClass(name: string | undefined): RuntimeClass | undefined {
+        return name === undefined ? undefined : this.runtimeClasses.get(undefined, name);
+    }
+
     async start(): Promise<void> {
         for (const informer of this.#all) await informer.start();
     }
