@@ -35,7 +35,7 @@ export class Editor {
     static async open(url: string, login?: { readonly user: string; readonly password: string }): Promise<Editor> {
         const executablePath = EXECUTABLES.find((path) => existsSync(path)) ?? "";
         const browser = await chromium.launch({ executablePath, args: QUIET });
-        const editor = new Editor(browser, await browser.newPage({ viewport: { width: 1760, height: 800 } }));
+        const editor = new Editor(browser, await browser.newPage({ viewport: { width: 1920, height: 800 } }));
         editor.page.setDefaultTimeout(60_000);
         await editor.#withoutTips();
         await editor.page.goto(url);
@@ -55,7 +55,7 @@ export class Editor {
      * on a slow machine the timer comes first and fails. What they say is chosen at random, too, which no picture should show.
      */
     async #withoutTips(): Promise<void> {
-        await this.page.route("**/settings/user", async (route) => {
+        await this.page.route(/\/settings\/user(\?|$)/, async (route) => {
             if (route.request().method() !== "GET") return route.continue();
             const response = await route.fetch();
             if (!response.ok()) return route.fulfill({ response });
