@@ -38,6 +38,6 @@ export class FakeFlowHost implements FlowHost {
 
     async usage(unitId: string): Promise<{ cpuNanoseconds: number; memoryBytes: number } | undefined> {
         const memoryBytes = this.memoryBytes.get(this.units.get(unitId)?.pod ?? "");
-        return memoryBytes === undefined ? undefined : { cpuNanoseconds: 0, memoryBytes };
+        return memoryBytes === undefined ? undefined : { cpuNanoseconds: 1_500_000_000, memoryBytes };
     }
 }

@@ -112,4 +112,27 @@ describe("the kubelet API", () => {
         expect(stats.node.memory.workingSetBytes).toBeGreaterThan(0);
         expect(stats.pods[0]?.podRef.name).toBe("hello");
     });
+
+    it("tells usage as a kubelet tells metrics-server", async () => {
+        expect((await get("/metrics/resource")).body).not.toContain('pod="hello"');
+        host.memoryBytes.set("hello", 64 * 2 ** 20);
+        const { status, body } = await get("/metrics/resource");
+        expect(status).toBe(200);
+        const of = (series: string): number => {
+            const line = body.split("\n").find((text) => text.startsWith(`${series} `));
+            const [, value = "", atMs = ""] = line?.split(" ") ?? [];
+            expect(Math.abs(Number(atMs) - Date.now()), `${series} in\n${body}`).toBeLessThan(3_600_000);
+            return Number(value);
+        };
+        const labels = 'namespace="default",pod="hello"';
+        expect(of("node_cpu_usage_seconds_total")).toBeGreaterThan(0);
+        expect(of("node_memory_working_set_bytes")).toBeGreaterThan(0);
+        expect(of(`container_cpu_usage_seconds_total{container="flow",${labels}}`)).toBe(1.5);
+        expect(of(`container_memory_working_set_bytes{container="flow",${labels}}`)).toBe(64 * 2 ** 20);
+        expect(of(`pod_cpu_usage_seconds_total{${labels}}`)).toBe(1.5);
+        expect(of(`pod_memory_working_set_bytes{${labels}}`)).toBe(64 * 2 ** 20);
+        expect(body).toMatch(/^container_start_time_seconds\{container="flow",.*\} 1\d{9}(\.\d+)?$/m);
+        expect(body).toMatch(/^# TYPE node_cpu_usage_seconds_total counter$/m);
+        expect(body).toMatch(/^resource_scrape_error 0$/m);
+    });
 });

@@ -9,7 +9,8 @@ import type { Machine } from "../node/machine.ts";
 import type { PodManager } from "../pods/manager.ts";
 import { parseLogQuery } from "./query.ts";
 import { RemoteCommandServer } from "./remotecommand/index.ts";
-import { summary, UsageRates } from "./summary.ts";
+import { CONTENT_TYPE, resourceMetrics } from "./resource-metrics.ts";
+import { type Summary, summary, UsageRates } from "./summary.ts";
 import { findContainer, podTarget } from "./target.ts";
 
 export interface KubeletApiPorts extends Pick<Ports, "clock" | "log"> {
@@ -97,14 +98,20 @@ export class KubeletApi {
         const [, first, ...rest] = url.pathname.split("/").map(decodeURIComponent);
         if (first === "healthz") response.writeHead(200, { "content-type": "text/plain" }).end("ok");
         else if (first === "pods") json(response, podList(this.#ports.pods));
-        else if (first === "stats" && rest[0] === "summary") await this.#summary(response);
+        else if (first === "stats" && rest[0] === "summary") json(response, await this.#usage());
+        else if (first === "metrics" && rest[0] === "resource") await this.#metrics(response);
         else if (first === "containerLogs") await this.#logs(rest, url.searchParams, request, response);
         else response.writeHead(404, { "content-type": "text/plain" }).end("404 page not found\n");
     }
 
-    async #summary(response: ServerResponse): Promise<void> {
+    #usage(): Promise<Summary> {
         const { pods, ...ports } = this.#ports;
-        json(response, await summary({ ...this.#config, ...ports, rates: this.#rates, workers: pods.workers }));
+        return summary({ ...this.#config, ...ports, rates: this.#rates, workers: pods.workers });
+    }
+
+    async #metrics(response: ServerResponse): Promise<void> {
+        const text = resourceMetrics(await this.#usage());
+        response.writeHead(200, { "content-type": CONTENT_TYPE }).end(text);
     }
 
     async #logs(

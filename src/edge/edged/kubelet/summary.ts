@@ -15,6 +15,33 @@ interface CpuStats {
     readonly usageCoreNanoSeconds: number;
 }
 
+interface Usage {
+    readonly cpu: CpuStats;
+    readonly memory: {
+        readonly time: string;
+        readonly workingSetBytes: number;
+        readonly usageBytes?: number;
+        readonly availableBytes?: number;
+    };
+}
+
+interface FsStats {
+    readonly time: string;
+    readonly availableBytes: number;
+    readonly capacityBytes: number;
+    readonly usedBytes: number;
+}
+
+/** As much of stats/v1alpha1 as is filled in. Times are RFC 3339. */
+export interface Summary {
+    readonly node: Usage & { readonly nodeName: string; readonly fs: FsStats };
+    readonly pods: readonly (Usage & {
+        readonly podRef: { readonly name: string; readonly namespace: string; readonly uid: string };
+        readonly startTime: string;
+        readonly containers: readonly (Usage & { readonly name: string; readonly startTime: string })[];
+    })[];
+}
+
 /** Rates need two looks at a counter: the last one is kept. */
 export class UsageRates {
     readonly #clock: Clock;
@@ -51,7 +78,7 @@ export interface SummaryInput {
 }
 
 /** The kubelet's stats/v1alpha1 Summary: node, pods, containers. */
-export async function summary(input: SummaryInput): Promise<unknown> {
+export async function summary(input: SummaryInput): Promise<Summary> {
     const { clock, rates, machine } = input;
     const time = new Date(clock.nowMs()).toISOString();
     const [info, use, nodeCpu] = await Promise.all([
