@@ -9,9 +9,9 @@ import { streamsSuite } from "../support/streams-suite.ts";
 const parts = [program("kubectl"), program("script"), dockerPart];
 
 describeWith(parts, "kubectl and a pod at the edge", () => {
-    streamsSuite((env) => TestSite.create(env), true);
+    streamsSuite((env) => TestSite.create(env));
 });
 
 describeWith([...parts, realKube], "kubectl and a pod at the edge, with the real API server", () => {
-    streamsSuite((env) => createRealSite(env), false);
+    streamsSuite((env) => createRealSite({ ...env, REDGE_METRICS_API: "on" }));
 });

@@ -30,11 +30,22 @@ export async function createRealSite(extra: NodeJS.ProcessEnv = {}): Promise<Tes
     const folder = mkdtempSync(join(tmpdir(), "redge-real-"));
     const extension = await startEmbeddedApiServer();
     const { certPem = "", keyPem = "" } = extension.connection;
-    const [certFile, keyFile] = [join(folder, "proxy.crt"), join(folder, "proxy.key")];
+    const [certFile, keyFile, caFile] = [
+        join(folder, "proxy.crt"),
+        join(folder, "proxy.key"),
+        join(folder, "proxy-ca.crt"),
+    ];
+    writeFileSync(caFile, extension.connection.caPem ?? "");
     writeFileSync(certFile, certPem);
     writeFileSync(keyFile, keyPem, { mode: 0o600 });
     const kube = await startRealKube({
-        apiServerFlags: [`--proxy-client-cert-file=${certFile}`, `--proxy-client-key-file=${keyFile}`],
+        apiServerFlags: [
+            `--proxy-client-cert-file=${certFile}`,
+            `--proxy-client-key-file=${keyFile}`,
+            `--requestheader-client-ca-file=${caFile}`,
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+        ],
     });
     await prepareExtension(extension);
     const site = await TestSite.create({ ...extra, REDGE_CLUSTER: "kubeconfig", KUBECONFIG: kube.kubeconfig });

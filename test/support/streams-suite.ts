@@ -58,11 +58,8 @@ const CRASH = JSON.stringify({
     },
 });
 
-/**
- * What people do with kubectl at a gateway they cannot reach: all of it through one tunnel that the gateway opened.
- * `hasMetrics`: the API server answers `kubectl top` itself (a real one needs a metrics server for it).
- */
-export function streamsSuite(create: (env: NodeJS.ProcessEnv) => Promise<TestSite>, hasMetrics: boolean): void {
+/** What people do with kubectl at a gateway they cannot reach: all of it through one tunnel that the gateway opened. */
+export function streamsSuite(create: (env: NodeJS.ProcessEnv) => Promise<TestSite>): void {
     let site: TestSite;
     let docker: DockerEngine;
     const children: ChildProcess[] = [];
@@ -235,14 +232,12 @@ export function streamsSuite(create: (env: NodeJS.ProcessEnv) => Promise<TestSit
         }
     });
 
-    if (hasMetrics) {
-        test("top: nodes and pods", async () => {
-            await eventually(async () => {
-                expect(await site.kubectlOk(["top", "pod", "web", "--no-headers"])).toMatch(/^web\s+\d+m\s+\d+Mi/);
-                expect(await site.kubectlOk(["top", "node", "--no-headers"])).toMatch(/\d+m\s+\d+%\s+\d+Mi\s+\d+%/);
-            }, 60_000);
-        });
-    }
+    test("top: nodes and pods", async () => {
+        await eventually(async () => {
+            expect(await site.kubectlOk(["top", "pod", "web", "--no-headers"])).toMatch(/^web\s+\d+m\s+\d+Mi/);
+            expect(await site.kubectlOk(["top", "node", "--no-headers"])).toMatch(/\d+m\s+\d+%\s+\d+Mi\s+\d+%/);
+        }, 60_000);
+    });
 
     test("what was written while the cloud was away is readable afterwards, every line", async () => {
         const ticks = async (): Promise<number[]> =>

@@ -16,6 +16,8 @@ RED.nodes.registerType("kubeedge-cloudstream", {
         tunnelPort: { value: "", validate: port },
         streamHost: { value: "" },
         streamPort: { value: "", validate: port },
+        streamAddress: { value: "" },
+        metricsApi: { value: "", validate: oneOf("off", "on") },
         authorization: { value: "", validate: oneOf("node", "kubeedge") },
     },
     label() {

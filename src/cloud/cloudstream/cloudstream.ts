@@ -5,8 +5,11 @@ import { Emitter } from "../../core/emitter.ts";
 import { errorText } from "../../core/errors/redge-error.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
+import { Authorities } from "./authorities.ts";
 import { Callers } from "./callers.ts";
 import type { CloudStreamConfig } from "./config.ts";
+import { type Served, ServedMetrics } from "./metrics/served-metrics.ts";
+import { NodeTargets } from "./node-target.ts";
 import { StreamServer } from "./stream-server.ts";
 import { TunnelServer } from "./tunnel-server.ts";
 
@@ -15,43 +18,52 @@ export interface CloudStreamPorts extends Ports {
     readonly cluster: KubeClient;
 }
 
-/** The API server's CA is asked for again so often: at the start it may not be there yet, later it may rotate. */
-const FIRST_CA_CHECK_MS = 10_000;
-const CA_CHECK_MS = 600_000;
+/** What the API server publishes, and what it is told, is looked at so often: sooner while something is missing. */
+const FIRST_CHECK_MS = 10_000;
+const CHECK_MS = 600_000;
 
 /**
- * What makes `kubectl logs`, `exec`, `attach` and `port-forward` reach pods behind NAT: the edges keep a tunnel to one
- * port, the API server uses the other as if it were the kubelet of every node (wire protocol, section 7).
+ * What makes `kubectl logs`, `exec`, `attach`, `port-forward` and `top` reach pods behind NAT: the edges keep a tunnel to
+ * one port, the API server uses the other as if it were the kubelet of every node (wire protocol, section 7).
  */
 export class CloudStream extends Emitter<{ state: [state: ComponentState] }> implements Component {
-    readonly #config: CloudStreamConfig;
     readonly #ports: CloudStreamPorts;
     readonly #tunnels: TunnelServer;
     readonly #streams: StreamServer;
-    readonly #callers: Callers;
+    readonly #authorities: Authorities;
+    readonly #metrics: ServedMetrics;
+    #served: Served = "off";
     #unlisten: (() => void) | undefined;
     #timer: Timer | undefined;
     #stopping: Promise<void> | undefined;
 
     constructor(config: CloudStreamConfig, ports: CloudStreamPorts) {
         super();
-        this.#config = config;
+        const { cluster, clock } = ports;
         this.#ports = ports;
-        this.#callers = new Callers(ports.cluster, ports);
+        this.#authorities = new Authorities(cluster, ports, config.clientCaPem);
         this.#tunnels = new TunnelServer(config, ports, () => this.#report());
-        this.#streams = new StreamServer(config, ports, ports.cluster, this.#tunnels, this.#callers);
+        this.#metrics = new ServedMetrics(config, { ...ports, authorities: this.#authorities, tunnels: this.#tunnels });
+        this.#streams = new StreamServer(config, {
+            ...ports,
+            tunnels: this.#tunnels,
+            callers: new Callers(this.#authorities, cluster, clock),
+            targets: new NodeTargets(cluster, this.#tunnels),
+            topApi: this.#metrics,
+        });
     }
 
     /** @throws REDGE_STREAM_LISTEN, and what the identity rejects with */
     async start(): Promise<void> {
         const { identity } = this.#ports;
         const material = await identity.serverTls();
-        await this.#callers.refresh(this.#config.clientCaPem);
+        await this.#authorities.refresh();
         await this.#tunnels.start();
         await this.#streams.start(material);
         this.#unlisten = identity.onRenewed(() => void this.#renew());
-        this.#checkCallersIn(FIRST_CA_CHECK_MS);
         this.#report();
+        // It may take long, and nothing that was started waits for it.
+        void this.#register().then(() => this.#checkIn(FIRST_CHECK_MS));
     }
 
     stop(): Promise<void> {
@@ -79,18 +91,34 @@ export class CloudStream extends Emitter<{ state: [state: ComponentState] }> imp
         }
     }
 
-    #checkCallersIn(delayMs: number): void {
-        this.#timer = this.#ports.clock.after(delayMs, () => {
-            void this.#callers.refresh(this.#config.clientCaPem).then(() => {
-                if (this.#stopping === undefined) this.#checkCallersIn(CA_CHECK_MS);
-            });
-        });
+    async #register(): Promise<void> {
+        this.#served = await this.#metrics.register(this.#streams.port);
+        this.#report();
+    }
+
+    #checkIn(delayMs: number): void {
+        if (this.#stopping !== undefined) return;
+        this.#timer = this.#ports.clock.after(delayMs, () => void this.#check());
+    }
+
+    async #check(): Promise<void> {
+        await this.#authorities.refresh();
+        if (this.#stopping !== undefined) return;
+        await this.#register();
+        this.#checkIn(this.#served === "failed" ? FIRST_CHECK_MS : CHECK_MS);
     }
 
     #report(): void {
         if (this.#stopping !== undefined) return;
         const nodes = this.#tunnels.nodes.length;
         this.#ports.metrics.gauge("redge_cloudstream_tunnels", "Edge nodes with an open tunnel").set(nodes);
-        this.emit("state", { level: "ready", text: "tunnels", params: { count: nodes } });
+        this.emit("state", { level: "ready", text: STATE_TEXTS[this.#served], params: { count: nodes } });
     }
 }
+
+const STATE_TEXTS: Readonly<Record<Served, string>> = {
+    off: "tunnels",
+    registered: "tunnelsMetrics",
+    another: "tunnelsMetricsElsewhere",
+    failed: "tunnelsMetricsFailed",
+};

@@ -2,10 +2,9 @@
 import { type IncomingMessage, type OutgoingHttpHeaders, request as requestOver, type ServerResponse } from "node:http";
 import type { Server } from "node:https";
 import { type Duplex, pipeline } from "node:stream";
+import type { TlsOptions } from "node:tls";
 import type { Ports } from "../../core/component.ts";
 import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
-import type { KubeClient } from "../../kube/client/client.ts";
-import { Kinds } from "../../kube/types.ts";
 import type { TlsMaterial } from "../../link/identity/ports.ts";
 import { encodeKubeletRequest, goHeader } from "../../link/tunnel/kubelet-request.ts";
 import { TunnelType } from "../../link/tunnel/message.ts";
@@ -14,37 +13,48 @@ import type { Tunnel } from "../../link/tunnel/tunnel.ts";
 import type { Callers } from "./callers.ts";
 import type { CloudStreamConfig } from "./config.ts";
 import { listen, portOf, shut } from "./listen.ts";
+import type { ServedMetrics } from "./metrics/served-metrics.ts";
+import type { NodeTarget, NodeTargets } from "./node-target.ts";
 import type { TunnelServer } from "./tunnel-server.ts";
 
-const POD_PATH = /^\/(?:containerLogs|exec|attach|portForward|run)\/([^/]+)\/([^/]+)/;
-const NODE_PATH = /^\/(?:stats|metrics)(?:\/|$)/;
 const STATUS_OF = {
     REDGE_STREAM_OFFLINE: 503,
     REDGE_STREAM_TARGET: 404,
     REDGE_STREAM_CALLER: 403,
 } as const;
 
+export interface StreamServerPorts extends Ports {
+    readonly tunnels: TunnelServer;
+    readonly callers: Callers;
+    readonly targets: NodeTargets;
+    readonly topApi: ServedMetrics;
+}
+
+interface Reached {
+    readonly tunnel: Tunnel;
+    readonly at: NodeTarget;
+}
+
 /** The port that the API server dials as if it were the kubelet of every node (wire protocol, section 7.3). */
 export class StreamServer {
     readonly #config: CloudStreamConfig;
-    readonly #ports: Ports;
-    readonly #cluster: KubeClient;
-    readonly #tunnels: TunnelServer;
-    readonly #callers: Callers;
+    readonly #ports: StreamServerPorts;
     #server: Server | undefined;
 
-    constructor(config: CloudStreamConfig, ports: Ports, cluster: KubeClient, tunnels: TunnelServer, callers: Callers) {
+    constructor(config: CloudStreamConfig, ports: StreamServerPorts) {
         this.#config = config;
         this.#ports = ports;
-        this.#cluster = cluster;
-        this.#tunnels = tunnels;
-        this.#callers = callers;
     }
 
     /** @throws REDGE_STREAM_LISTEN */
     async start(material: TlsMaterial): Promise<void> {
         // The certificate is judged by Callers: TLS itself knows another CA, that of the edges.
-        const options = { ...tlsOptions(material), requestCert: true, rejectUnauthorized: false };
+        const options: TlsOptions = {
+            ...tlsOptions(material),
+            requestCert: true,
+            rejectUnauthorized: false,
+            SNICallback: (name, found) => found(null, this.#ports.topApi.contextFor(name)),
+        };
         const { streamHost, streamPort } = this.#config;
         this.#server = await listen(options, streamHost, streamPort, this.#ports.log);
         this.#server.on("request", (request, response) => void this.#answer(request, response));
@@ -65,23 +75,25 @@ export class StreamServer {
 
     /** Logs, stats and metrics: an answer with a body. */
     async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+        const { api } = this.#ports.topApi;
+        if (api?.serves(request.url ?? "/")) return api.handle(request, response);
         try {
-            const tunnel = await this.#tunnelFor(request);
-            if (tunnel.hasWindows) answerOver(tunnel, request, response);
-            else this.#answerStock(tunnel, request, response);
+            const reached = await this.#reach(request);
+            if (reached.tunnel.hasWindows) answerOver(reached, request, response);
+            else this.#answerStock(reached, request, response);
         } catch (error) {
             response.writeHead(this.#statusOf(error), { "Content-Type": "text/plain" }).end(`${errorText(error)}\n`);
         }
     }
 
     /** A stock edge relays the body alone: its status is lost, so the answer begins before anything is known. */
-    #answerStock(tunnel: Tunnel, request: IncomingMessage, response: ServerResponse): void {
-        const path = request.url ?? "/";
+    #answerStock({ tunnel, at }: Reached, request: IncomingMessage, response: ServerResponse): void {
+        const path = at.target;
         const isLogs = path.startsWith("/containerLogs/");
-        if (!isLogs && !NODE_PATH.test(path.split("?")[0] ?? ""))
+        if (!isLogs && at.usage === undefined)
             throw new RedgeError("REDGE_STREAM_TARGET", { path, reason: "this edge takes it with an upgrade only" });
         const type = isLogs ? TunnelType.logs : TunnelType.metrics;
-        const stream = tunnel.open(type, (id) => encodeKubeletRequest(id, kubeletRequest(request), false));
+        const stream = tunnel.open(type, (id) => encodeKubeletRequest(id, kubeletRequest(request, path), false));
         response.writeHead(200, { "Content-Type": "text/plain" });
         response.flushHeaders();
         pipeline(stream, response, () => void stream.destroy());
@@ -91,9 +103,11 @@ export class StreamServer {
     async #relay(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
         socket.on("error", () => socket.destroy());
         try {
-            const tunnel = await this.#tunnelFor(request);
+            const { tunnel, at } = await this.#reach(request);
             const type = request.url?.startsWith("/attach/") ? TunnelType.attach : TunnelType.exec;
-            const stream = tunnel.open(type, (id) => encodeKubeletRequest(id, kubeletRequest(request), true));
+            const stream = tunnel.open(type, (id) =>
+                encodeKubeletRequest(id, kubeletRequest(request, at.target), true),
+            );
             if (head.length > 0) stream.write(head);
             join(stream, socket);
         } catch (error) {
@@ -104,36 +118,22 @@ export class StreamServer {
         }
     }
 
-    async #tunnelFor(request: IncomingMessage): Promise<Tunnel> {
-        const caller = this.#callers.objectionTo(request);
-        if (caller !== undefined) throw new RedgeError("REDGE_STREAM_CALLER", { caller });
-        const node = await this.#nodeFor(request);
-        const tunnel = this.#tunnels.tunnelOf(node);
-        if (tunnel === undefined) throw new RedgeError("REDGE_STREAM_OFFLINE", { node });
-        return tunnel;
-    }
-
-    async #nodeFor(request: IncomingMessage): Promise<string> {
-        const path = request.url?.split("?")[0] ?? "/";
-        const nobody = (reason: string): RedgeError => new RedgeError("REDGE_STREAM_TARGET", { path, reason });
-        const [, namespace, name] = POD_PATH.exec(path) ?? [];
-        if (namespace !== undefined && name !== undefined) {
-            const pod = await this.#cluster.get({ type: Kinds.pod, namespace, name });
-            const node = (pod["spec"] as Record<string, unknown> | undefined)?.["nodeName"];
-            if (typeof node === "string" && node !== "") return node;
-            throw nobody("the pod is on no node yet");
+    /** @throws REDGE_STREAM_CALLER, _TARGET, _OFFLINE */
+    async #reach(request: IncomingMessage): Promise<Reached> {
+        const { callers, targets, tunnels } = this.#ports;
+        const objection = callers.objectionTo(request);
+        // A stranger learns nothing, not even which pods there are; but some may read how much is used.
+        if (objection !== undefined && !targets.isUsage(request))
+            throw new RedgeError("REDGE_STREAM_CALLER", { caller: objection });
+        const at = await targets.of(request);
+        if (objection !== undefined) {
+            const reason = await callers.objectionToToken(request, at.node, at.usage ?? "");
+            if (reason !== undefined)
+                throw new RedgeError("REDGE_STREAM_CALLER", { caller: `${objection}, ${reason}` });
         }
-        if (!NODE_PATH.test(path)) throw nobody("it is none of a kubelet's paths served here");
-        const forwarded = /^\/api\/v1\/nodes\/([^/]+)/.exec(String(request.headers["x-forwarded-uri"] ?? ""))?.[1];
-        const address = (request.headers.host ?? "").replace(/:\d+$/, "");
-        const node = forwarded ?? this.#tunnels.nodeAt(address) ?? this.#onlyNode();
-        if (node === undefined) throw nobody("the request names no node");
-        return node;
-    }
-
-    #onlyNode(): string | undefined {
-        const { nodes } = this.#tunnels;
-        return nodes.length === 1 ? nodes[0] : undefined;
+        const tunnel = tunnels.tunnelOf(at.node);
+        if (tunnel === undefined) throw new RedgeError("REDGE_STREAM_OFFLINE", { node: at.node });
+        return { tunnel, at };
     }
 
     #statusOf(error: unknown): number {
@@ -148,9 +148,9 @@ export class StreamServer {
 }
 
 /** Between Redge ends HTTP itself goes through the tunnel, so status and headers are the kubelet's own. */
-function answerOver(tunnel: Tunnel, request: IncomingMessage, response: ServerResponse): void {
+function answerOver({ tunnel, at }: Reached, request: IncomingMessage, response: ServerResponse): void {
     const stream = tunnel.open(TunnelType.http, () => Buffer.alloc(0));
-    const { method, target, header } = kubeletRequest(request);
+    const { method, target, header } = kubeletRequest(request, at.target);
     const headers: OutgoingHttpHeaders = {
         ...(header as Record<string, string[]>),
         Connection: "close",
@@ -172,8 +172,8 @@ function answerOver(tunnel: Tunnel, request: IncomingMessage, response: ServerRe
     request.pipe(sent);
 }
 
-function kubeletRequest(request: IncomingMessage) {
-    return { method: request.method ?? "GET", target: request.url ?? "/", header: goHeader(request.rawHeaders) };
+function kubeletRequest(request: IncomingMessage, target: string) {
+    return { method: request.method ?? "GET", target, header: goHeader(request.rawHeaders) };
 }
 
 /** Two-way, until either side ends. */

@@ -15,9 +15,10 @@ export async function claimNode(
     if (node === undefined) return;
     const ref = { type: Kinds.node, name: node.metadata.name };
     try {
-        if (node.metadata.annotations?.[CLOUDCORE_ANNOTATION] !== cloudAddress) {
-            await cluster.patch(ref, { metadata: { annotations: { [CLOUDCORE_ANNOTATION]: cloudAddress } } }, "merge");
-        }
+        const present = node.metadata.annotations ?? {};
+        const annotations = { [CLOUDCORE_ANNOTATION]: cloudAddress, ...address.annotations(ref.name) };
+        if (Object.entries(annotations).some(([key, value]) => present[key] !== value))
+            await cluster.patch(ref, { metadata: { annotations } }, "merge");
         const status = address.renewal(node);
         if (status !== undefined) await cluster.patch(ref, status, "merge", { subresource: "status" });
     } catch (thrown) {

@@ -3,6 +3,8 @@ import { asNumber, asRecord, asRecords, asText, type JsonRecord } from "../../co
 import type { KubeObject } from "../../kube/types.ts";
 
 const KUBELET_PORT = 10350;
+/** Tells metrics-server where the usage of this node is, when one address answers for many. */
+const METRICS_PATH_ANNOTATION = "metrics.k8s.io/resource-metrics-path";
 
 /**
  * What a Node says about where its kubelet is. In the API: where CloudStream is, since the node itself cannot be
@@ -18,6 +20,12 @@ export class NodeAddress {
         const at = streamAddress.lastIndexOf(":");
         const host = streamAddress.slice(0, at).replace(/^\[|\]$/g, "");
         this.#stream = { host, port: Number(streamAddress.slice(at + 1)) };
+    }
+
+    /** What a Node's annotations say of it in the API. */
+    annotations(node: string): Record<string, string> {
+        if (this.#stream === undefined) return {};
+        return { [METRICS_PATH_ANNOTATION]: `/metrics/nodes/${node}/metrics/resource` };
     }
 
     /** The status of a new Node, as it goes to the API. */

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
-import { asRecord, asText } from "../../core/json.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import type { ResourceType } from "../../kube/types.ts";
-import { isAllowed } from "../shared/access-review.ts";
+import { TokenCheck, type Verdict } from "../shared/token-check.ts";
 import type { RestAnswer } from "./rest-listener.ts";
 import type { Route } from "./route.ts";
 
@@ -17,30 +14,12 @@ const UNAUTHENTICATED: RestAnswer = {
     body: "a bearer token of the cluster is needed\n",
 };
 
-export type Verdict = "allowed" | "unauthenticated" | "forbidden";
-
-const tokenReview: ResourceType = {
-    group: "authentication.k8s.io",
-    version: "v1",
-    kind: "TokenReview",
-    plural: "tokenreviews",
-    namespaced: false,
-};
-const REMEMBER_MS = 30_000;
-const REMEMBERED_MOST = 1000;
-
-/**
- * Asks the cluster whose bearer token a caller shows, and whether that user may `create` `rules/requests` in the rule's
- * namespace (by name). Answers are remembered for half a minute; tokens only as their hash.
- */
+/** Whether the user whose bearer token a caller shows may `create` `rules/requests` in the rule's namespace (by name). */
 export class CallerCheck {
-    readonly #cluster: KubeClient;
-    readonly #clock: Clock;
-    readonly #answers = new Map<string, { readonly verdict: Verdict; readonly untilMs: number }>();
+    readonly #tokens: TokenCheck;
 
     constructor(cluster: KubeClient, clock: Clock) {
-        this.#cluster = cluster;
-        this.#clock = clock;
+        this.#tokens = new TokenCheck(cluster, clock);
     }
 
     /** What a caller who may not call is answered. @throws REDGE_KUBE_* when the cluster cannot be asked */
@@ -52,42 +31,14 @@ export class CallerCheck {
     }
 
     /** @throws REDGE_KUBE_* when the cluster cannot be asked */
-    async check(authorization: string | undefined, route: Called): Promise<Verdict> {
-        const token = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
-        if (token === undefined) return "unauthenticated";
-        const key = createHash("sha256").update(`${route.key}\n${token}`).digest("base64");
-        const known = this.#answers.get(key);
-        const nowMs = this.#clock.monotonicMs();
-        if (known !== undefined && known.untilMs > nowMs) return known.verdict;
-        const verdict = await this.#ask(token, route);
-        this.#answers.delete(key);
-        this.#answers.set(key, { verdict, untilMs: nowMs + REMEMBER_MS });
-        for (const oldest of this.#answers.keys()) {
-            if (this.#answers.size <= REMEMBERED_MOST) break;
-            this.#answers.delete(oldest);
-        }
-        return verdict;
-    }
-
-    async #ask(token: string, route: Called): Promise<Verdict> {
-        const reviewed = await this.#cluster.create(tokenReview, {
-            apiVersion: "authentication.k8s.io/v1",
-            kind: "TokenReview",
-            metadata: { name: "" },
-            spec: { token },
-        });
-        const status = asRecord(reviewed["status"]);
-        const { username, uid, groups, extra } = asRecord(status["user"]);
-        if (status["authenticated"] !== true || asText(username) === undefined) return "unauthenticated";
-        const subject = { user: String(username), uid, groups, extra };
-        const allowed = await isAllowed(this.#cluster, subject, {
+    check(authorization: string | undefined, { namespace, name }: Called): Promise<Verdict> {
+        return this.#tokens.check(authorization, {
             group: "rules.kubeedge.io",
             resource: "rules",
             subresource: "requests",
             verb: "create",
-            namespace: route.namespace,
-            name: route.name,
+            namespace,
+            name,
         });
-        return allowed ? "allowed" : "forbidden";
     }
 }

@@ -17,7 +17,7 @@ export type PathHandler = (context: RestContext) => Promise<void>;
 
 export interface RestHandlerPorts {
     readonly table: ResourceTable;
-    readonly resources: ResourceHandler;
+    readonly resources: Pick<ResourceHandler, "handle">;
     readonly authenticate: (request: IncomingMessage) => Promise<User>;
     readonly authorizer: Authorizer;
     /** By "<group>/<plural>" or "<group>/<plural>/<subresource>". */

@@ -58,8 +58,13 @@ export class Streams {
     }
 
     /** Starts an EdgeStream and waits for its tunnel. */
-    async connectEdge(node = "edge-1", cloudUrl = this.tunnelUrl, proxy?: string): Promise<EdgeStream> {
-        const given = { cloudUrl, kubelet: `unix:${this.kubeletPath}`, nodeAddress: "192.0.2.2" };
+    async connectEdge(
+        node = "edge-1",
+        cloudUrl = this.tunnelUrl,
+        proxy?: string,
+        kubeletPath = this.kubeletPath,
+    ): Promise<EdgeStream> {
+        const given = { cloudUrl, kubelet: `unix:${kubeletPath}`, nodeAddress: "192.0.2.2" };
         const config = proxy === undefined ? given : { ...given, proxy };
         const edge = new EdgeStream(config, { ...testPorts, identity: this.pki.edgeIdentity(node) });
         this.#edges.push(edge);

@@ -45,7 +45,7 @@ describe("requests of a node", () => {
         expect(asRecord(reply?.content)["Err"]).toBeNull();
         const { labels, annotations, uid } = rig.cluster.peek(Kinds.node, "edge-1")?.metadata ?? {};
         expect(labels).toEqual({ "kubernetes.io/os": "linux", "node-role.kubernetes.io/edge": "" });
-        expect(annotations?.["cloudcore"]).toBe("192.0.2.9");
+        expect(annotations).toEqual({ cloudcore: "192.0.2.9" });
         expect(asRecord(objectOf(reply)["metadata"])["uid"]).toBe(uid);
     });
 
@@ -133,13 +133,18 @@ describe("requests of a node", () => {
     test("a node that connects to another cloud side than before is shown there", async () => {
         const before = await edgeRig({ streamAddress: "10.0.0.1:10003", cloudAddress: "10.0.0.1" }).start();
         await before.up("insert", "null/node/edge-1", REGISTRATION);
+        const ofMetrics = { "metrics.k8s.io/resource-metrics-path": "/metrics/nodes/edge-1/metrics/resource" };
+        const ref = { type: Kinds.node, name: "edge-1" };
+        expect(before.cluster.peek(Kinds.node, "edge-1")?.metadata.annotations).toMatchObject(ofMetrics);
+        const [key = ""] = Object.keys(ofMetrics);
+        await before.cluster.patch(ref, { metadata: { annotations: { [key]: null } } }, "merge");
         const after = await edgeRig(
             { streamAddress: "10.0.0.2:10003", cloudAddress: "10.0.0.2" },
             before.cluster,
         ).start();
         await after.connect();
         const node = before.cluster.peek(Kinds.node, "edge-1");
-        expect(node?.metadata.annotations?.["cloudcore"]).toBe("10.0.0.2");
+        expect(node?.metadata.annotations).toEqual({ cloudcore: "10.0.0.2", ...ofMetrics });
         expect(asRecord(node?.["status"])["addresses"]).toEqual([
             { type: "InternalIP", address: "10.0.0.2" },
             { type: "ExternalIP", address: "192.0.2.2" },

@@ -18,12 +18,12 @@ import { fixedJson, type PathHandler, plainText, RestHandler } from "../../../ku
 import { forbidden, noSuchPath } from "../../../kube/rest/status.ts";
 import { DocumentRegistry } from "../../../kube/storage/document-registry.ts";
 import type { DocumentStore } from "../../../store/store.ts";
+import { metricsResources } from "../../shared/resource-metrics.ts";
 import { Authenticator } from "./authenticator.ts";
 import { clusterStrategies, namespaceAdmission } from "./cluster-rules.ts";
 import { connectors } from "./connectors.ts";
 import { CustomResources } from "./custom-resources.ts";
 import { KubeletProxy } from "./kubelet-proxy.ts";
-import { metricsResources } from "./node-metrics.ts";
 import type { Pki } from "./pki.ts";
 import { streamPath } from "./pod-subresources.ts";
 import { ServiceAccountTokens } from "./service-account-tokens.ts";

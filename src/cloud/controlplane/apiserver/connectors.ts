@@ -15,14 +15,15 @@ import { sendObject } from "../../../kube/rest/respond.ts";
 import type { Connector } from "../../../kube/rest/rest-handler.ts";
 import { badRequest, methodNotAllowed } from "../../../kube/rest/status.ts";
 import type { ObjectReader } from "../../../kube/storage/registry.ts";
+import { serveMetrics } from "../../shared/resource-metrics.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { refuseProtectedNamespace } from "./cluster-rules.ts";
 import type { KubeletProxy } from "./kubelet-proxy.ts";
-import { serveMetrics } from "./node-metrics.ts";
 import { bindPod, evictPod, proxyNode, serveLog } from "./pod-subresources.ts";
 import { requestToken, reviewAccess, reviewRules, reviewSelf, reviewToken } from "./reviews.ts";
 import { serveScale } from "./scale.ts";
 import type { ServiceAccountTokens } from "./service-account-tokens.ts";
+import { StoredUsage } from "./stored-usage.ts";
 
 export interface ConnectorPorts {
     readonly reader: ObjectReader;
@@ -40,6 +41,7 @@ export interface ConnectorPorts {
 /** Everything that is more than reading and writing objects. */
 export function connectors(ports: ConnectorPorts): ReadonlyMap<string, Connector> {
     const { objects, kubelet, authorizer, authenticator, clock, resources, applier } = ports;
+    const usage = new StoredUsage(ports.reader, kubelet);
     const upgradeOnly: Connector = async () => {
         throw badRequest("Upgrade request required");
     };
@@ -53,8 +55,8 @@ export function connectors(ports: ConnectorPorts): ReadonlyMap<string, Connector
         ["/pods/attach", upgradeOnly],
         ["/pods/portforward", upgradeOnly],
         ["/nodes/proxy", (request) => proxyNode(request, kubelet)],
-        ["metrics.k8s.io/nodes", (request) => serveMetrics(request, ports)],
-        ["metrics.k8s.io/pods", (request) => serveMetrics(request, ports)],
+        ["metrics.k8s.io/nodes", (request) => serveMetrics(request, usage, clock)],
+        ["metrics.k8s.io/pods", (request) => serveMetrics(request, usage, clock)],
         ["/serviceaccounts/token", (request) => requestToken(request, ports)],
         ["/namespaces/finalize", (request) => finalizeNamespace(request, ports)],
         [

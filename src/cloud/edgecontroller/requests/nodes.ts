@@ -27,7 +27,11 @@ export const insertNode: Handler = {
                 ...metadata,
                 name: request.name,
                 labels: { ...asTexts(metadata["labels"]), [EDGE_ROLE_LABEL]: "" },
-                annotations: { ...asTexts(metadata["annotations"]), [CLOUDCORE_ANNOTATION]: tools.cloudAddress },
+                annotations: {
+                    ...asTexts(metadata["annotations"]),
+                    [CLOUDCORE_ANNOTATION]: tools.cloudAddress,
+                    ...tools.address.annotations(request.name),
+                },
             },
             status: tools.address.toApi(request.name, asRecord(given["status"])),
         };

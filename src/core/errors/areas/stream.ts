@@ -22,6 +22,16 @@ export const streamErrors = {
         cause: "Only the API server may: with its kubelet client certificate, signed by the cluster's client CA.",
         remedy: "Use kubectl logs or exec; or give the CA of the API server in the CloudStream node.",
     },
+    REDGE_STREAM_METRICS_API: {
+        message: "metrics.k8s.io is not registered with the API server, kubectl top does not work: {reason}",
+        cause: "The API server did not take the Service redge-metrics of the namespace kubeedge or the APIService.",
+        remedy: "Apply deploy/cloud (namespace and roles), or switch the metrics API off in the CloudStream node.",
+    },
+    REDGE_STREAM_FRONT_PROXY: {
+        message: "The API server does not say by which certificate its aggregation layer is known",
+        cause: "ConfigMap kube-system/extension-apiserver-authentication has no requestheader-client-ca-file.",
+        remedy: "Run the API server with --requestheader-client-ca-file and --proxy-client-cert-file, or use metrics-server.",
+    },
     REDGE_STREAM_KUBELET: {
         message: "Edged does not answer at {kubelet}: {reason}",
         cause: "Edged is not running, or EdgeStream is configured with another address than Edged.",
