@@ -3,9 +3,11 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import type { Aedes, AuthenticateError, Client } from "aedes" with { "resolution-mode": "import" };
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
+import type { DocumentStore } from "../../store/store.ts";
 import type { Broker, BrokerHandlers, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
 import type { Retained } from "./retained.ts";
+import type { Sessions } from "./sessions.ts";
 import { readTlsFiles } from "./tls-files.ts";
 import { TopicFilters } from "./topics.ts";
 import { Users } from "./users.ts";
@@ -13,19 +15,28 @@ import { Users } from "./users.ts";
 const BAD_USERNAME_OR_PASSWORD = 4;
 const STOP_MS = 1500;
 
+export interface EmbeddedBrokerParts {
+    readonly retained: Retained;
+    /** Where the sessions of clients are kept. */
+    readonly sessions: DocumentStore;
+    /** Told when the store does not take a session. */
+    readonly failed: (thrown: unknown) => void;
+}
+
 /** An MQTT 3.1.1 broker in this process (aedes). Listens on loopback unless told otherwise. */
 export class EmbeddedBroker implements Broker {
     readonly #config: EventBusConfig;
-    readonly #retained: Retained;
+    readonly #parts: EmbeddedBrokerParts;
     readonly #filters = new TopicFilters();
     readonly #sockets = new Set<Socket>();
     readonly #usernames = new WeakMap<Client, string | undefined>();
     #aedes: Aedes | undefined;
+    #sessions: Sessions | undefined;
     #server: Server | undefined;
 
-    constructor(config: EventBusConfig, retained: Retained) {
+    constructor(config: EventBusConfig, parts: EmbeddedBrokerParts) {
         this.#config = config;
-        this.#retained = retained;
+        this.#parts = parts;
     }
 
     /** The port it listens on; 0 while it does not. */
@@ -37,8 +48,18 @@ export class EmbeddedBroker implements Broker {
     /** @throws REDGE_EVENTBUS_LISTEN, REDGE_EVENTBUS_TLS, REDGE_CONFIG_INVALID */
     async start(handlers: BrokerHandlers): Promise<void> {
         const users = new Users(this.#config.users);
-        const { Aedes } = await import("aedes");
+        const [{ Aedes }, { Sessions }] = await Promise.all([import("aedes"), import("./sessions.ts")]);
+        const mayRead = (client: Client, topic: string) => users.maySubscribe(this.#usernames.get(client), topic);
+        const sessions = new Sessions({
+            store: this.#parts.sessions,
+            queueLimit: this.#config.queueLimit,
+            maySubscribe: mayRead,
+            failed: this.#parts.failed,
+        });
+        await sessions.load();
+        this.#sessions = sessions;
         const aedes = new Aedes({
+            persistence: sessions,
             authenticate: (client, username, password, done) => {
                 const allowed = users.authenticate(username, password);
                 this.#usernames.set(client, username);
@@ -57,15 +78,17 @@ export class EmbeddedBroker implements Broker {
             },
             // null instead of the subscription: the client is told 0x80 and stays connected (MQTT 3.1.1, 3.9.3)
             authorizeSubscribe: (client, subscription, done) =>
-                done(null, users.maySubscribe(this.#usernames.get(client), subscription.topic) ? subscription : null),
+                done(null, mayRead(client, subscription.topic) ? subscription : null),
+            // What was queued for a session is for whoever it belonged to: the one who comes for it may be another.
+            authorizeForward: (client, packet) => (mayRead(client, packet.topic) ? packet : null),
         });
         await aedes.listen();
         this.#aedes = aedes;
-        for (const { topic, payload, qos } of await this.#retained.load())
+        for (const { topic, payload, qos } of await this.#parts.retained.load())
             await this.publish(topic, payload, { qos, retain: true });
         aedes.on("publish", ({ topic, payload, qos, retain }, client) => {
             if (retain && !topic.startsWith("$SYS/"))
-                this.#retained.keep({ topic, qos, payload: Buffer.from(payload) });
+                this.#parts.retained.keep({ topic, qos, payload: Buffer.from(payload) });
             if (client === null || !this.#filters.match(topic)) return;
             handlers.message({ topic, payload: Buffer.isBuffer(payload) ? payload : Buffer.from(payload) });
         });
@@ -83,7 +106,7 @@ export class EmbeddedBroker implements Broker {
             new Promise<void>((resolve) => (aedes === undefined ? resolve() : aedes.close(() => resolve()))),
         ];
         const late = new Promise<void>((resolve) => setTimeout(resolve, STOP_MS).unref());
-        await Promise.race([Promise.all([...closed, this.#retained.settled()]), late]);
+        await Promise.race([Promise.all([...closed, this.#parts.retained.settled(), this.#sessions?.settled()]), late]);
     }
 
     async publish(topic: string, payload: string | Buffer, { qos, retain }: PublishOptions): Promise<void> {

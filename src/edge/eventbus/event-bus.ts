@@ -20,6 +20,7 @@ export interface EventBusPorts extends Ports {
 
 const TOPIC = "topic/";
 const RETAINED = "retained/";
+const SESSIONS = "session/";
 
 /**
  * Ties MQTT to the wires (device plane reference 4): documents of devices go to DeviceTwin, user topics and records up
@@ -44,7 +45,11 @@ export class EventBus extends WireComponent<EventBusOutput> {
         const retained = new Retained(below(this.#store, RETAINED), (thrown) =>
             ports.log.error("a retained message is not stored", { reason: errorText(thrown) }),
         );
-        this.#embedded = config.mode === "internal" ? new EmbeddedBroker(config, retained) : undefined;
+        const sessions = below(this.#store, SESSIONS);
+        const failed = (thrown: unknown) =>
+            ports.log.error("a client's session is not stored", { reason: errorText(thrown) });
+        this.#embedded =
+            config.mode === "internal" ? new EmbeddedBroker(config, { retained, sessions, failed }) : undefined;
         this.#broker = this.#embedded ?? new ExternalBroker(config);
         const { metrics } = ports;
         this.#received = metrics.counter("redge_eventbus_received_messages", "Messages taken from MQTT clients", [

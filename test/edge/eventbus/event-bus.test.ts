@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
+import { connect, connectAsync, type IClientOptions, type MqttClient } from "mqtt";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
 import { parseConfig } from "../../../src/core/config.ts";
@@ -156,6 +156,103 @@ describe("EventBus with its embedded broker", () => {
             ["plant/bytes", "ff00"],
             ["plant/end", ""],
         ]);
+    });
+
+    describe("the session of a client", () => {
+        const session: IClientOptions = { clientId: "app", clean: false };
+        const arrivals = async (bus: EventBus, options: IClientOptions, last: string) => {
+            const app = connect(`mqtt://127.0.0.1:${bus.port}`, { reconnectPeriod: 0, ...options });
+            cleanups.push(() => app.endAsync(true));
+            const seen: string[] = [];
+            await new Promise<void>((resolve) =>
+                app.on("message", (topic, payload, { qos }) => {
+                    seen.push(`${topic} ${qos} ${payload.toString("hex")}`);
+                    if (topic === last) resolve();
+                }),
+            );
+            return { app, seen };
+        };
+
+        test("outlives restarts: what it missed comes in order, and it need not subscribe again", async () => {
+            const store = new MemoryStore();
+            const first = await startBus({}, store);
+            const app = await client(first.bus, session);
+            await app.subscribeAsync({ "plant/#": { qos: 2 }, "quick/#": { qos: 0 }, "left/#": { qos: 1 } });
+            await app.unsubscribeAsync("left/#");
+            await app.endAsync();
+            const device = await client(first.bus);
+            await device.publishAsync("plant/a", Buffer.from([0xff, 0]), { qos: 1 });
+            await first.bus.stop();
+
+            const second = await startBus({}, store);
+            await second.bus.receive(envelope({ operation: "publish", resource: "plant/b" }, { payload: "2", qos: 2 }));
+            for (const topic of ["quick/c", "left/d"])
+                await second.bus.receive(envelope({ operation: "publish", resource: topic }, "x"));
+            await second.bus.receive(envelope({ operation: "publish", resource: "plant/end" }, "e"));
+            await second.bus.stop();
+
+            const third = await startBus({}, store);
+            const { app: back, seen } = await arrivals(third.bus, session, "plant/end");
+            expect(seen).toEqual(["plant/a 1 ff00", "plant/b 2 32", "plant/end 1 65"]);
+            const live = nextMessage(back);
+            await third.bus.receive(envelope({ operation: "publish", resource: "plant/live" }, "now"));
+            expect(await live).toMatchObject({ topic: "plant/live" });
+            // Acknowledged before it leaves: nothing comes twice.
+            await back.endAsync();
+            await third.bus.receive(envelope({ operation: "publish", resource: "plant/last" }, "z"));
+            await third.bus.stop();
+            const fourth = await startBus({}, store);
+            expect((await arrivals(fourth.bus, session, "plant/last")).seen).toEqual(["plant/last 1 7a"]);
+        });
+
+        test("ends with a clean one, and nothing of it is left on disk", async () => {
+            const store = new MemoryStore();
+            const { bus } = await startBus({}, store);
+            const app = await client(bus, session);
+            await app.subscribeAsync("plant/#", { qos: 1 });
+            await app.endAsync();
+            await bus.receive(envelope({ operation: "publish", resource: "plant/a" }, "x"));
+            expect(await store.scan("eventbus/session/")).toHaveLength(2);
+            await client(bus, { clientId: "app", clean: true });
+            expect(await store.scan("eventbus/session/")).toEqual([]);
+        });
+
+        test("keeps as many messages as are asked for, the newest", async () => {
+            const store = new MemoryStore();
+            const { bus } = await startBus({ queueLimit: 2 }, store);
+            const app = await client(bus, session);
+            await app.subscribeAsync("plant/#", { qos: 1 });
+            await app.endAsync();
+            for (const name of ["a", "b", "c"])
+                await bus.receive(envelope({ operation: "publish", resource: `plant/${name}` }, name));
+            expect(await store.scan("eventbus/session/queued/")).toHaveLength(2);
+            expect((await arrivals(bus, session, "plant/c")).seen).toEqual(["plant/b 1 62", "plant/c 1 63"]);
+        });
+
+        test("gives nobody what he may not read, whatever else was asked for with it", async () => {
+            const user = { username: "u", password: "p" };
+            const users = JSON.stringify([
+                { ...user, subscribe: ["own/#"] },
+                { username: "all", password: "p" },
+            ]);
+            const store = new MemoryStore();
+            const { bus } = await startBus({ users }, store);
+            const app = await client(bus, { ...session, ...user });
+            const granted = await app
+                .subscribeAsync({ "own/a": { qos: 1 }, "secret/a": { qos: 1 } })
+                .catch((e: Error) => e);
+            expect(JSON.stringify(granted)).toContain("128");
+            await app.endAsync();
+            const whole = { ...session, clientId: "whole" };
+            const other = await client(bus, { ...whole, username: "all", password: "p" });
+            await other.subscribeAsync("#", { qos: 1 });
+            await other.endAsync();
+            for (const topic of ["secret/a", "own/a"])
+                await bus.receive(envelope({ operation: "publish", resource: topic }, "x"));
+            expect((await arrivals(bus, { ...session, ...user }, "own/a")).seen).toEqual(["own/a 1 78"]);
+            // Another user comes for that session: he gets of it what he may read.
+            expect((await arrivals(bus, { ...whole, ...user }, "own/a")).seen).toEqual(["own/a 1 78"]);
+        });
     });
 
     test("the state of the link is retained", async () => {

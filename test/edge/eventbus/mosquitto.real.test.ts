@@ -15,29 +15,16 @@ import { MemoryStore } from "../../../src/store/memory-store.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freePorts } from "../../support/free-ports.ts";
 import { describeWith, program } from "../../support/requires.ts";
+import { makeCertificates } from "./certificates.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-const openssl = (folder: string, args: string): void => {
-    const { status, stderr } = spawnSync("openssl", args.split(" "), { cwd: folder });
-    if (status !== 0) throw new Error(stderr.toString());
-};
-
-/** A CA and a certificate for localhost in a new folder. */
 function certificates(): string {
-    const folder = mkdtempSync(join(tmpdir(), "redge-mosquitto-"));
+    const folder = makeCertificates();
     cleanups.push(async () => rmSync(folder, { recursive: true, force: true }));
-    const key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(folder, `req -x509 ${key} -keyout ca.key -out ca.crt -days 2 -subj /CN=ca`);
-    openssl(folder, `req ${key} -keyout server.key -out server.csr -subj /CN=localhost`);
-    writeFileSync(join(folder, "ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1");
-    openssl(
-        folder,
-        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile ext",
-    );
     return folder;
 }
 
@@ -150,21 +137,5 @@ describeWith([program("mosquitto", "/usr/sbin/mosquitto"), program("openssl")], 
         await expect(startBus({ url, caFile: join(folder, "none.crt") })).rejects.toMatchObject({
             code: "REDGE_EVENTBUS_TLS",
         });
-    });
-
-    test("the embedded broker over TLS, with client certificates", async () => {
-        const folder = certificates();
-        const files = {
-            certFile: join(folder, "server.crt"),
-            keyFile: join(folder, "server.key"),
-            caFile: join(folder, "ca.crt"),
-        };
-        const { bus } = await startBus({ mode: "internal", port: 0, tls: true, clientCertificates: true, ...files });
-        const { readFileSync } = await import("node:fs");
-        const ca = readFileSync(files.caFile);
-        const own = { cert: readFileSync(files.certFile), key: readFileSync(files.keyFile) };
-        const client = await connectAsync(`mqtts://localhost:${bus.port}`, { ca, ...own, reconnectPeriod: 0 });
-        await client.endAsync();
-        await expect(connectAsync(`mqtts://localhost:${bus.port}`, { ca, reconnectPeriod: 0 })).rejects.toThrow();
     });
 });
