@@ -144,4 +144,6 @@ export const Source = {
 export const MessageType = {
     /** A report that must arrive as it is: the device's policy keeps every value, not only the newest. */
     keepAll: "keep-all",
+    /** The content is bytes that are no text, in base64: a JSON message has no other place for them. */
+    base64: "base64",
 } as const;

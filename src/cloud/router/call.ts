@@ -14,11 +14,18 @@ export interface CallResult {
  * on a request it did not answer is not known.
  * @throws Error with a reason for people when there was no answer
  */
-export async function post(url: string, body: string, signal: AbortSignal): Promise<CallResult> {
+export async function post(url: string, body: string | Buffer, signal: AbortSignal): Promise<CallResult> {
     const stopped = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
     try {
-        const headers = { "content-type": isJson(body) ? "application/json" : "text/plain; charset=utf-8" };
-        const response = await fetch(url, { method: "POST", body, headers, signal: stopped, redirect: "manual" });
+        const headers = { "content-type": typeOf(body) };
+        const bytes = typeof body === "string" ? body : new Uint8Array(body);
+        const response = await fetch(url, {
+            method: "POST",
+            body: bytes,
+            headers,
+            signal: stopped,
+            redirect: "manual",
+        });
         return { status: response.status, body: await limited(response) };
     } catch (thrown) {
         const cause = thrown instanceof Error && thrown.cause !== undefined ? thrown.cause : thrown;
@@ -36,6 +43,11 @@ async function limited(response: Response): Promise<string> {
         if (size >= ANSWER_LIMIT_BYTES) break;
     }
     return Buffer.concat(chunks).toString("utf8");
+}
+
+function typeOf(body: string | Buffer): string {
+    if (typeof body !== "string") return "application/octet-stream";
+    return isJson(body) ? "application/json" : "text/plain; charset=utf-8";
 }
 
 function isJson(text: string): boolean {

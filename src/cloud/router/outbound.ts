@@ -18,7 +18,7 @@ export class Outbound {
     }
 
     /** What the other end answered, or why there is no answer. */
-    async post(rule: Route, url: string, body: string, signal: AbortSignal): Promise<string> {
+    async post(rule: Route, url: string, body: string | Buffer, signal: AbortSignal): Promise<string> {
         const { origin } = new URL(url);
         const waiting = this.#waiting.get(rule.key) ?? 0;
         if (waiting >= WAITING_MOST) return this.#failed(rule, `${waiting} messages wait for ${origin}`);

@@ -3,6 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Group, Operation, responseTo, Source } from "../../envelope/envelope.ts";
+import { payloadIn } from "../../envelope/payload.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
 import { CallerCheck } from "./caller-check.ts";
@@ -129,12 +130,12 @@ export class Router extends WireComponent<"cloudhub"> {
         this.#reportState();
     }
 
-    async #fromEventBus(node: string, { route, content }: Envelope): Promise<void> {
-        const body = typeof content === "string" ? content : JSON.stringify(content);
+    async #fromEventBus(node: string, message: Envelope): Promise<void> {
+        const body = payloadIn(message);
         for (const rule of [...this.#rules.routes]) {
             const { source, target } = rule;
             if (source.type !== "eventbus" || source.node !== node || target.type !== "rest") continue;
-            if (topicMatches(source.topic, route.resource))
+            if (topicMatches(source.topic, message.route.resource))
                 await this.#outbound.post(rule, target.url, body, this.#stopping.signal);
         }
     }

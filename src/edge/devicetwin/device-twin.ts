@@ -14,6 +14,7 @@ import { MapperSide } from "./mapper-side.ts";
 import { MqttSide } from "./mqtt-side.ts";
 import type { DeviceRecord } from "./records.ts";
 import { Registry } from "./registry.ts";
+import { ReportGate } from "./report-gate.ts";
 import { Reporter } from "./reporter.ts";
 
 export type DeviceTwinOutput = "edgehub" | "eventbus" | "mappers";
@@ -32,6 +33,7 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
     readonly #reporter: Reporter;
     readonly #log: Logger;
     readonly #cloud: CloudSide;
+    readonly #gate: ReportGate;
     readonly #mqtt: MqttSide;
     readonly #mappers: MapperSide;
     #loaded: Promise<void> | undefined;
@@ -57,8 +59,9 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
             toEventBus: (envelope) => this.#emit("eventbus", envelope),
             toMappers: (envelope) => this.#emit("mappers", envelope),
         });
-        this.#mappers = new MapperSide(context);
-        this.#mqtt = new MqttSide(context);
+        this.#gate = new ReportGate(clock, (id, held) => this.#mappers.released(id, held));
+        this.#mappers = new MapperSide(context, this.#gate);
+        this.#mqtt = new MqttSide(context, this.#gate);
         this.#cloud = new CloudSide(context, this.#mappers);
     }
 
@@ -72,6 +75,7 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
     async stop(): Promise<void> {
         if (this.#stopped) return;
         this.#stopped = true;
+        this.#gate.stop();
         this.#mappers.stop();
         this.#reporter.stop();
         await this.#registry

@@ -21,7 +21,7 @@ import { MethodCalls } from "./method-calls.ts";
 import { setState } from "./mqtt-side.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { DeviceRecord, TwinProperty } from "./records.ts";
-import { policyOf, ReportGate } from "./report-gate.ts";
+import { policyOf, type ReportGate } from "./report-gate.ts";
 import { BadRequest } from "./requests.ts";
 import { planUpdate } from "./updates.ts";
 
@@ -32,19 +32,21 @@ export class MapperSide {
     readonly #reconciler = new Reconciler();
     readonly #calls: MethodCalls;
 
-    constructor(context: TwinContext) {
+    constructor(context: TwinContext, gate: ReportGate) {
         this.#context = context;
         this.#calls = new MethodCalls(context);
-        this.#gate = new ReportGate(context.clock, (id, held) => {
-            this.#apply(id, { reported: held }).catch((thrown: unknown) =>
-                context.log.error("a held reading cannot be stored", { device: id, reason: errorText(thrown) }),
-            );
-        });
+        this.#gate = gate;
     }
 
     stop(): void {
-        this.#gate.stop();
         this.#calls.stop();
+    }
+
+    /** Takes readings whose time to be told has come. */
+    released(id: string, held: Readonly<Record<string, ReportedValue>>): void {
+        this.#apply(id, { reported: held }).catch((thrown: unknown) =>
+            this.#context.log.error("a held reading cannot be stored", { device: id, reason: errorText(thrown) }),
+        );
     }
 
     /** Tells mappers of a device as it now is, and of desired values that are new. */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Envelope } from "../../envelope/envelope.ts";
+import type { PropertyInstance } from "../mappers/device-instance.ts";
 import { field, text } from "../mappers/fields.ts";
 import { twinTypeOf } from "../mappers/values.ts";
 import type { TwinContext } from "./context.ts";
-import { errorResult, getResult, membershipResult, stateResult } from "./documents.ts";
-import type { DeviceRecord } from "./records.ts";
-import { policyOf } from "./report-gate.ts";
+import { errorResult, getResult, membershipResult, stateResult, type TwinChange } from "./documents.ts";
+import type { DeviceRecord, TwinProperty } from "./records.ts";
+import { holdsBack, policyOf, type ReportGate } from "./report-gate.ts";
 import { BadRequest, eventIdOf, parseRequest, parseTwinUpdate } from "./requests.ts";
 import { nodeTopic, parseTopic, type TwinTopic } from "./topics.ts";
 import { planUpdate } from "./updates.ts";
@@ -15,12 +16,18 @@ type DeviceTopic = Extract<TwinTopic, { id: string }>;
 /** States that a device may be in; the first two say that it was heard of just now. */
 const STATES = new Set(["online", "ok", "offline", "unknown", "unhealthy"]);
 
+/** What a twin says beside its reading: when that changes, the reading is told with it. */
+const BESIDE = ["type", "optional", "expected", "pendingWrite", "failed"] as const;
+const AT_ONCE = { deadband: 0, deadbandPercent: 0, minIntervalMs: 0, refreshMs: 0 };
+
 /** Answers what MQTT clients ask (device plane reference 3.4 to 3.8). */
 export class MqttSide {
     readonly #context: TwinContext;
+    readonly #gate: ReportGate;
 
-    constructor(context: TwinContext) {
+    constructor(context: TwinContext, gate: ReportGate) {
         this.#context = context;
+        this.#gate = gate;
     }
 
     /** Takes a document from EventBus; its resource is the MQTT topic. Topics of no meaning here are passed over. */
@@ -74,7 +81,22 @@ export class MqttSide {
                 return policyOf(property, this.#context.refreshMs(property)).refreshMs;
             },
         });
+        for (const [key, change] of changes) {
+            if (!this.#told(topic.id, key, propertyOf(key), change))
+                changes.set(key, { ...change, current: change.last });
+        }
         await this.#context.apply(record, changes, { eventId, answer: true, oneSegment: topic.oneSegment });
+    }
+
+    /** Whether the report policy lets a change through; only readings of a device are held back, never what else is said with them. */
+    #told(id: string, key: string, property: PropertyInstance | undefined, { last, current }: TwinChange): boolean {
+        const reading = current?.actual;
+        if (reading === undefined || reading === last?.actual) return true;
+        const policy = policyOf(property, this.#context.refreshMs(property));
+        if (!holdsBack(policy)) return true;
+        const same = (what: keyof TwinProperty): boolean => current?.[what] === last?.[what];
+        const readingAlone = last !== undefined && BESIDE.every(same);
+        return this.#gate.admit(id, key, reading, readingAlone ? policy : { ...policy, ...AT_ONCE });
     }
 
     #record(id: string): DeviceRecord {

@@ -11,6 +11,8 @@ export interface ReportPolicy {
     readonly deadband: number;
     /** The same, in percent of the value last told. */
     readonly deadbandPercent: number;
+    /** Whether the values are numbers, as text perhaps: dead-bands are for those. */
+    readonly numeric: boolean;
     /** Not more often than this; of what comes in between the newest is told when the time is over. */
     readonly minIntervalMs: number;
     /** An unchanged value is told again after this long; 0: every time. */
@@ -23,6 +25,8 @@ interface Told {
     held: ReportedValue | undefined;
 }
 
+const NUMBERS = new Set(["INT", "FLOAT", "DOUBLE"]);
+
 /**
  * The policy of a property: what the Device's `reportPolicy` says, else what the visitor's configData says in
  * `reportDeadband`, `reportDeadbandPercent`, `reportMinInterval` and `reportMaxInterval`; `reportCycle` is a least interval.
@@ -34,6 +38,7 @@ export function policyOf(property: PropertyInstance | undefined, refreshMs: numb
     };
     const policy = property?.reportPolicy;
     return {
+        numeric: property !== undefined && NUMBERS.has(property.type),
         deadband: policy?.deadBandAbsolute ?? number("reportDeadband") ?? 0,
         deadbandPercent: policy?.deadBandPercent ?? number("reportDeadbandPercent") ?? 0,
         minIntervalMs: policy?.minInterval ?? number("reportMinInterval") ?? property?.reportCycleMs ?? 0,
@@ -45,6 +50,11 @@ export function policyOf(property: PropertyInstance | undefined, refreshMs: numb
 function unchangedMs(policy: ReportPolicySpec | undefined, refreshMs: number): number {
     if (policy?.onChange === undefined) return refreshMs;
     return policy.onChange ? Number.POSITIVE_INFINITY : 0;
+}
+
+/** Whether readings may have to wait, or be left out, although they differ from the last one. */
+export function holdsBack({ deadband, deadbandPercent, minIntervalMs }: ReportPolicy): boolean {
+    return deadband > 0 || deadbandPercent > 0 || minIntervalMs > 0;
 }
 
 /** Lets readings through as their policies say, before anything is written or sent for them. */
@@ -136,10 +146,16 @@ export class ReportGate {
     }
 }
 
-function changed(before: unknown, now: unknown, { deadband, deadbandPercent }: ReportPolicy): boolean {
-    if (typeof before === "number" && typeof now === "number" && (deadband > 0 || deadbandPercent > 0)) {
-        const band = Math.max(deadband, (Math.abs(before) * deadbandPercent) / 100);
-        return Math.abs(now - before) > band;
+function changed(before: unknown, now: unknown, { deadband, deadbandPercent, numeric }: ReportPolicy): boolean {
+    if (deadband > 0 || deadbandPercent > 0) {
+        const [last, current] = [numberOf(before, numeric), numberOf(now, numeric)];
+        const band = Math.max(deadband, (Math.abs(last) * deadbandPercent) / 100);
+        if (!Number.isNaN(last) && !Number.isNaN(current)) return Math.abs(current - last) > band;
     }
     return formatValue(before) !== formatValue(now);
+}
+
+function numberOf(value: unknown, numeric: boolean): number {
+    if (typeof value === "number" || typeof value === "bigint") return Number(value);
+    return numeric && typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN;
 }

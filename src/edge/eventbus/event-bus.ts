@@ -3,6 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
+import { contentOf } from "../../envelope/payload.ts";
 import { below, type DocumentStore } from "../../store/store.ts";
 import { isRecord } from "../mappers/fields.ts";
 import type { Broker, BrokerMessage, PublishOptions } from "./broker.ts";
@@ -124,7 +125,6 @@ export class EventBus extends WireComponent<EventBusOutput> {
 
     #arrived({ topic, payload }: BrokerMessage): void {
         if (this.#stopped) return;
-        const text = payload.toString("utf8");
         const toTwin = isForDeviceTwin(topic);
         const route = {
             source: Source.bus,
@@ -134,8 +134,8 @@ export class EventBus extends WireComponent<EventBusOutput> {
         };
         const timestamp = this.#ports.clock.nowMs();
         this.#received.add(1, { to: toTwin ? "devicetwin" : "edgehub" });
-        if (toTwin) this.send("devicetwin", newEnvelope({ route, content: parsed(payload, text), timestamp }));
-        else this.send("edgehub", newEnvelope({ route, content: text, timestamp }));
+        if (toTwin) this.send("devicetwin", newEnvelope({ route, content: parsed(payload), timestamp }));
+        else this.send("edgehub", newEnvelope({ route, ...contentOf(payload), timestamp }));
     }
 
     /** Retained, so that an application that connects later knows at once: `$hw/events/node/<node>/link`. */
@@ -155,7 +155,8 @@ export class EventBus extends WireComponent<EventBusOutput> {
 }
 
 /** Documents are JSON in UTF-8; what is not travels as text, and DeviceTwin answers it with an error. */
-function parsed(payload: Buffer, text: string): unknown {
+function parsed(payload: Buffer): unknown {
+    const text = payload.toString("utf8");
     if (!isUtf8(payload)) return text;
     try {
         return JSON.parse(text) as unknown;

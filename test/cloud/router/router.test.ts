@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import { request as secureRequest } from "node:https";
 import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Router, type RouterConfig, routerConfig } from "../../../src/cloud/router/index.ts";
 import { matchRest, topicMatches } from "../../../src/cloud/router/matching.ts";
@@ -51,7 +52,7 @@ describe("Router", () => {
     let router: Router;
     let sent: Envelope[];
     let target: Server;
-    let received: { url: string; body: string; type: string | undefined }[];
+    let received: { url: string; body: string; hex: string; type: string | undefined }[];
     let answer: { status: number; body: string };
 
     const endpoint = (name: string, type: string, properties?: Record<string, string>) =>
@@ -89,7 +90,7 @@ describe("Router", () => {
         operation: string,
         resource: string,
         content: unknown,
-        more: { source?: string; parentId?: string } = {},
+        more: { source?: string; parentId?: string; type?: string } = {},
     ) =>
         router.receive(
             newEnvelope({
@@ -97,6 +98,7 @@ describe("Router", () => {
                 content,
                 node: "edge-1",
                 parentId: more.parentId,
+                type: more.type,
             }),
         );
     const call = (path: string, init: { method?: string; body?: string; token?: string } = {}) =>
@@ -121,9 +123,9 @@ describe("Router", () => {
         received = [];
         answer = { status: 200, body: "thanks" };
         target = createServer(async (incoming, response) => {
-            let body = "";
-            for await (const chunk of incoming) body += String(chunk);
-            received.push({ url: incoming.url ?? "", body, type: incoming.headers["content-type"] });
+            const bytes = await buffer(incoming);
+            const [body, hex] = [bytes.toString("utf8"), bytes.toString("hex")];
+            received.push({ url: incoming.url ?? "", body, hex, type: incoming.headers["content-type"] });
             response.statusCode = answer.status;
             response.end(answer.body);
         });
@@ -169,12 +171,14 @@ describe("Router", () => {
         ]);
         await Promise.all([1, 2, 3].map((v) => up("upload", "default/tele/a", `{"v":${v}}`)));
         await up("upload", "default/other", "no");
+        await up("upload", "default/tele/a", "/wCA", { type: "base64" });
+        expect(received.pop()).toMatchObject({ hex: "ff0080", type: "application/octet-stream" });
         expect(received.map(({ body }) => body)).toEqual(['{"v":1}', '{"v":2}', '{"v":3}']);
         expect(received[0]).toMatchObject({ url: "/sink", type: "application/json" });
         answer = { status: 500, body: "" };
         await up("upload", "default/tele/a", "text");
         await clock.advance(3000);
-        expect(status("up")).toMatchObject({ successMessages: 3, failMessages: 1 });
+        expect(status("up")).toMatchObject({ successMessages: 4, failMessages: 1 });
         expect(status("up")["errors"]).toEqual([expect.stringMatching(/^2026.* http:\/\/127.0.0.1:\d+ answered 500$/)]);
     });
 
@@ -295,7 +299,7 @@ describe("Router", () => {
                 toEdge.map(({ envelope: { route, content } }) => ({ route, content })),
             );
             await router.receive({ ...fromEdge.envelope, node: "edge-1" });
-            expect(received).toEqual([{ url: "/in", body: fromEdge.envelope.content, type: "application/json" }]);
+            expect(received).toMatchObject([{ url: "/in", body: fromEdge.envelope.content, type: "application/json" }]);
         });
     });
 

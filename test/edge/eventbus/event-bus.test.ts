@@ -6,7 +6,9 @@ import { parseConfig } from "../../../src/core/config.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { noMetrics } from "../../../src/core/metrics.ts";
 import { EventBus, type EventBusConfig, eventBusConfig } from "../../../src/edge/eventbus/index.ts";
+import { decodeEnvelope, encodeEnvelope } from "../../../src/envelope/codec.ts";
 import { type Envelope, newEnvelope, type Route } from "../../../src/envelope/envelope.ts";
+import { payloadIn } from "../../../src/envelope/payload.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { DocumentStore } from "../../../src/store/store.ts";
 
@@ -76,8 +78,13 @@ describe("EventBus with its embedded broker", () => {
                 content: '{"v":1}',
             },
         ]);
-        await device.publishAsync("SYS/dis/upload_records", "x", { qos: 1 });
-        expect(await next()).toMatchObject(["edgehub", { route: { resource: "SYS/dis/upload_records" } }]);
+        for (const payload of [Buffer.from("Wärme \u0000\ufffd"), Buffer.from([0x80, 0xff, 0])]) {
+            await device.publishAsync("SYS/dis/upload_records", payload, { qos: 1 });
+            const [output, record] = await next();
+            expect([output, record.route.resource]).toEqual(["edgehub", "SYS/dis/upload_records"]);
+            // Over the link and out of it again.
+            expect(Buffer.from(payloadIn(decodeEnvelope(encodeEnvelope(record))))).toEqual(payload);
+        }
     });
 
     test("other topics, and what the bus publishes itself, stay on the broker", async () => {

@@ -5,6 +5,7 @@ import { type Ports, WireComponent } from "../../../core/component.ts";
 import { RedgeError } from "../../../core/errors/redge-error.ts";
 import { asNumber, asRecord, asText } from "../../../core/json.ts";
 import { type Envelope, Group, Operation, responseTo, Source } from "../../../envelope/envelope.ts";
+import { payloadIn } from "../../../envelope/payload.ts";
 import type { KubeClient } from "../../../kube/client/client.ts";
 import type { CloudIdentity } from "../../../link/identity/ports.ts";
 import { CallerCheck } from "../caller-check.ts";
@@ -83,8 +84,7 @@ export class RouteIn extends WireComponent<"cloudhub", RouteInEvents> {
         if (source.type === "servicebus" && fromService && route.resource === source.url) this.#fromService(envelope);
         const published = source.type === "eventbus" && !fromService && route.operation === Operation.upload;
         if (published && topicMatches(source.topic, route.resource)) {
-            const payload = typeof envelope.content === "string" ? envelope.content : JSON.stringify(envelope.content);
-            this.#hit({ topic: route.resource, payload, node });
+            this.#hit({ topic: route.resource, payload: payloadIn(envelope), node });
         }
     }
 

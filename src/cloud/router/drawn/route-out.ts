@@ -103,7 +103,7 @@ export class RouteOut extends WireComponent<"cloudhub", RouteOutEvents> {
         if (this.#waiting >= WAITING_MOST) return { status: 503, body: `${this.#waiting} messages wait for ${url}\n` };
         this.#waiting += 1;
         try {
-            return await this.#queue.run(url, () => post(url, body.toString("utf8"), this.#stopping.signal));
+            return await this.#queue.run(url, () => post(url, payloadOf(body), this.#stopping.signal));
         } catch (thrown) {
             this.#ports.log.warn(errorText(thrown));
             return { status: 502, body: `${errorText(thrown)}\n` };
