@@ -85,7 +85,7 @@ describeWith([program("openssl")], "the embedded broker over TLS, with client ce
         ],
         [
             "with a certificate and no user",
-            () => ({ ...identity(ours), username: undefined, password: undefined }) as IClientOptions,
+            () => ({ ...identity(ours), username: undefined, password: undefined }) as unknown as IClientOptions,
             /Bad username or password/i,
         ],
     ])("a client %s does not get in", async (_case, options, said) => {
