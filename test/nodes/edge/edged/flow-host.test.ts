@@ -11,6 +11,7 @@ import type { NodeRedEvents, NodeRedRuntime } from "../../../../nodes/edge/edged
 import { podFlowStorage } from "../../../../nodes/edge/edged/pod-flow-storage.ts";
 import type { FlowNode, FlowUnit } from "../../../../src/edge/edged/index.ts";
 import { testPorts, until } from "../../../edge/edged/harness.ts";
+import { NpmRegistry } from "../../../support/npm-registry.ts";
 
 interface Red extends NodeRedEvents {
     init(server: unknown, settings: object): void;
@@ -227,6 +228,46 @@ describe("the gateway's own Node-RED as flow host", () => {
         expect((await tabs()).sort()).toEqual(["default/b", "mine"]);
         await host.remove("uid-b.flow.0");
         expect(await tabs()).toEqual(["mine"]);
+    });
+
+    it("installs the version that a pod names from the registry, into the gateway's palette", async () => {
+        const registry = await NpmRegistry.start();
+        for (const version of ["1.0.0", "1.1.0"]) {
+            registry.publish({
+                name: "node-red-contrib-shout",
+                version,
+                manifest: { "node-red": { nodes: { shout: "shout.js" } } },
+                files: {
+                    "shout.js": `module.exports = (RED) => RED.nodes.registerType("shout", function (def) {
+                        RED.nodes.createNode(this, def);
+                        setTimeout(() => this.log("shout " + require("./package.json").version), 1);
+                    });`,
+                    "shout.html": '<script type="text/html" data-template-name="shout"></script>',
+                },
+            });
+        }
+        const nodes = [
+            { id: "t", type: "tab", label: "flow" },
+            { id: "s", type: "shout", z: "t", name: "", x: 3, y: 1, wires: [] },
+        ];
+        const before = { ...process.env };
+        Object.assign(process.env, registry.env);
+        try {
+            await host.deploy({ ...unit("shout", nodes), modules: ["node-red-contrib-shout@1.0.0"] });
+            expect(await said("shout 1.0.0")).toContain("uid-shout.flow.0 stdout");
+            const other = { ...unit("other", nodes), modules: ["node-red-contrib-shout@1.1.0"] };
+            await expect(host.deploy(other)).rejects.toMatchObject({
+                code: "REDGE_FLOW_MODULE",
+                details: { reason: expect.stringContaining("the gateway has version 1.0.0") },
+            });
+            const none = { ...unit("none", nodes), modules: ["node-red-contrib-none@1.0.0"] };
+            await expect(host.deploy(none)).rejects.toMatchObject({ code: "REDGE_FLOW_MODULE" });
+        } finally {
+            for (const name of Object.keys(registry.env)) delete process.env[name];
+            Object.assign(process.env, before);
+            await host.remove("uid-shout.flow.0");
+            await registry.stop();
+        }
     });
 
     it("leaves a module alone that the owner has in another version, and takes no range", async () => {
