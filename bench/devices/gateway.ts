@@ -85,13 +85,21 @@ export function model(properties: readonly string[]): object {
     };
 }
 
-/** A device with one holding register a property, at `unit` of a Modbus TCP server. */
+export interface DeviceOptions {
+    /** Of its first property. */
+    readonly desired?: string;
+    /** Register of its first property. */
+    readonly first?: number;
+    readonly collectCycleMs?: number;
+}
+
+/** A device with one holding register a property, at `unit` of a Modbus TCP server; port 0: a device that no mapper takes. */
 export function device(
     name: string,
     unit: number,
     port: number,
     properties: readonly string[],
-    desired?: string,
+    { desired, first = 0, collectCycleMs = 1000 }: DeviceOptions = {},
 ): object {
     return {
         apiVersion: "devices.kubeedge.io/v1beta1",
@@ -106,9 +114,12 @@ export function device(
             },
             properties: properties.map((property, index) => ({
                 name: property,
-                collectCycle: 1000,
+                collectCycle: collectCycleMs,
                 ...(desired === undefined || index > 0 ? {} : { desired: { value: desired } }),
-                visitors: { protocolName: "modbus", configData: { register: "HoldingRegister", offset: index } },
+                visitors: {
+                    protocolName: "modbus",
+                    configData: { register: "HoldingRegister", offset: first + index },
+                },
             })),
         },
     };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Devices under load: `npm run bench:devices [-- SCENARIO]` (mqtt, modbus, desired, memory-nedb, memory-sqlite). One machine: gateway, MQTT
-// clients and Modbus server share its cores. In brackets what stock KubeEdge v1.23.1 gave on such a machine.
+// Devices under load: `npm run bench:devices [-- SCENARIO]` (mqtt, modbus, desired, chain, memory-nedb, memory-sqlite).
+// One machine: gateway, MQTT clients, Modbus server and, in chain, the cloud share its cores. In brackets what stock KubeEdge v1.23.1 gave on such a machine.
 import { spawnSync } from "node:child_process";
 import { publish, serveModbus } from "./peers.ts";
 import { scenarios } from "./scenarios.ts";

@@ -44,17 +44,67 @@ export async function publish(port: string, devices: string, count: string): Pro
     await client.endAsync();
 }
 
-/** A process of its own: a Modbus TCP server; tells when holding register 0 of a unit is written. */
+/** A Modbus TCP server in a process of its own, as the one who drives it sees it. */
+export interface ModbusPlant {
+    /** Resolves when so many blocks of registers (unit and first register) have been read for the first time. */
+    polled(count: number): Promise<void>;
+    /** Resolves when a holding register is set to `value`, with the time of it (ms since the epoch). */
+    written(value: number): Promise<number>;
+    stop(): void;
+}
+
+export async function startModbus(port: number): Promise<ModbusPlant> {
+    const child = spawn(process.execPath, [process.argv[1] ?? "", "--modbus", String(port)], {
+        stdio: ["ignore", "pipe", "inherit"],
+    });
+    process.once("exit", () => child.kill("SIGKILL"));
+    const writes = new Map<number, (atMs: number) => void>();
+    let blocks = 0;
+    let wanted = Number.POSITIVE_INFINITY;
+    let allPolled: () => void = () => {};
+    await new Promise<void>((listening) => {
+        createInterface({ input: child.stdout }).on("line", (line) => {
+            const [what, value, atMs] = line.split(" ");
+            if (what === "listening") listening();
+            else if (what === "written") writes.get(Number(value))?.(Number(atMs));
+            else blocks += 1;
+            if (blocks >= wanted) allPolled();
+        });
+    });
+    return {
+        polled: (count) =>
+            new Promise((resolve) => {
+                [wanted, allPolled] = [count, resolve];
+            }),
+        written: (value) => new Promise((resolve) => writes.set(value, resolve)),
+        stop: () => child.kill("SIGKILL"),
+    };
+}
+
+/** A process of its own: a Modbus TCP server; tells of first reads and of writes. */
 export function serveModbus(port: string): void {
     const registers = new Map<number, number>();
+    const read = new Set<number>();
+    const valueAt = (address: number, unit: number): number => registers.get(unit * 65_536 + address) ?? address;
+    const noteRead = (address: number, unit: number): void => {
+        const key = unit * 65_536 + address;
+        if (read.has(key)) return;
+        read.add(key);
+        process.stdout.write(`polled ${unit} ${address}\n`);
+    };
     const server = new ServerTCP(
         {
-            getHoldingRegister: (address: number, unit: number) => registers.get(unit * 65_536 + address) ?? address,
-            getMultipleHoldingRegisters: (address: number, length: number) =>
-                Array.from({ length }, (_, index) => address + index),
+            getHoldingRegister: (address: number, unit: number) => {
+                noteRead(address, unit);
+                return valueAt(address, unit);
+            },
+            getMultipleHoldingRegisters: (address: number, length: number, unit: number) => {
+                noteRead(address, unit);
+                return Array.from({ length }, (_, index) => valueAt(address + index, unit));
+            },
             setRegister: (address: number, value: number, unit: number) => {
                 registers.set(unit * 65_536 + address, value);
-                if (address === 0) process.stdout.write(`${value} ${performance.timeOrigin + performance.now()}\n`);
+                process.stdout.write(`written ${value} ${performance.timeOrigin + performance.now()}\n`);
             },
         },
         { host: "127.0.0.1", port: Number(port), unitID: 255 },

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { freePorts } from "../../test/support/free-ports.ts";
-import { memoryMiB, print, quantile } from "./figures.ts";
+import { chain } from "./chain.ts";
+import { memoryMiB, print, printGoal, quantile } from "./figures.ts";
 import { device, model, startGateway } from "./gateway.ts";
-import { startPeer } from "./peers.ts";
+import { startModbus, startPeer } from "./peers.ts";
 
 export const scenarios: Readonly<Record<string, () => Promise<void>>> = {
     mqtt,
     modbus,
     desired,
+    chain,
     "memory-nedb": () => memory("nedb"),
     "memory-sqlite": () => memory("sqlite"),
 };
@@ -44,10 +44,11 @@ async function mqtt(): Promise<void> {
         const { user, system } = process.cpuUsage(cpuBefore);
         peer.stop();
         await gateway.stop();
-        print(
+        printGoal(
             `MQTT reports stored in twins, ${devices} devices`,
             `${perS.toFixed(0)} /s`,
-            `${((user + system) / total).toFixed(0)} µs of the gateway's processor each; to reach 5,000/s`,
+            perS >= 5000,
+            `5,000/s; ${((user + system) / total).toFixed(0)} µs of the gateway's processor each`,
         );
     }
 }
@@ -55,7 +56,7 @@ async function mqtt(): Promise<void> {
 /** From the creation of 1,000 devices to a first reading of each; then registers a second in steady state. */
 async function modbus(): Promise<void> {
     const [port = 0] = await freePorts(1);
-    const server = await startPeer("modbus", String(port));
+    const server = await startModbus(port);
     const properties = Array.from({ length: 10 }, (_, index) => `p${index}`);
     const first = new Set<string>();
     const count = 1000;
@@ -79,18 +80,22 @@ async function modbus(): Promise<void> {
         );
     }
     while (first.size < count) await new Promise((resolve) => setTimeout(resolve, 10));
-    print(
-        "1,000 devices created → all polled, values in their twins",
-        `${((performance.now() - startedMs) / 1000).toFixed(2)} s`,
-        "to reach 5 s [33 s only to arrive]",
+    const pollS = (performance.now() - startedMs) / 1000;
+    printGoal(
+        "1,000 devices at DeviceTwin → all polled, values in their twins",
+        `${pollS.toFixed(2)} s`,
+        pollS <= 5,
+        "5 s [33 s only to arrive]",
     );
     const fromMs = performance.now();
     registers = 0;
+    const cpuBefore = process.cpuUsage();
     await new Promise((resolve) => setTimeout(resolve, 10_000));
+    const { user, system } = process.cpuUsage(cpuBefore);
     print(
         "Modbus registers read, 1,000 devices × 10 registers each second",
         `${(registers / ((performance.now() - fromMs) / 1000)).toFixed(0)} /s`,
-        "10,000/s are asked for",
+        `10,000/s are asked for; ${((user + system) / registers).toFixed(1)} µs of the gateway's processor each`,
     );
     print("values changed and stored meanwhile", `${reads}`);
     await gateway.stop();
@@ -100,20 +105,7 @@ async function modbus(): Promise<void> {
 /** From a Device with a new desired value at DeviceTwin's input to the register in the server. */
 async function desired(): Promise<void> {
     const [port = 0] = await freePorts(1);
-    const child = spawn(process.execPath, [process.argv[1] ?? "", "--modbus", String(port)], {
-        stdio: ["ignore", "pipe", "inherit"],
-    });
-    process.once("exit", () => child.kill("SIGKILL"));
-    const lines = createInterface({ input: child.stdout });
-    const written = new Map<number, (atMs: number) => void>();
-    const listening = new Promise<void>((resolve) => {
-        lines.on("line", (line) => {
-            if (line === "listening") resolve();
-            const [value, atMs] = line.split(" ");
-            written.get(Number(value))?.(Number(atMs));
-        });
-    });
-    await listening;
+    const plant = await startModbus(port);
     const gateway = await startGateway();
     const properties = ["p0", "p1"];
     await gateway.push("insert", "default/devicemodel/bench", model(properties));
@@ -125,43 +117,50 @@ async function desired(): Promise<void> {
     for (let round = 1; round <= 500; round += 1) {
         const index = round % devices;
         const askedMs = performance.timeOrigin + performance.now();
-        const arrived = new Promise<number>((resolve) => written.set(round, resolve));
+        const arrived = plant.written(round);
         await gateway.push(
             "update",
             `default/device/d${index}`,
-            device(`d${index}`, 1 + index, port, properties, String(round)),
+            device(`d${index}`, 1 + index, port, properties, { desired: String(round) }),
         );
         latencies.push((await arrived) - askedMs);
     }
     print(
         "desired value at DeviceTwin → register written, p50 / p99",
         `${quantile(latencies, 0.5).toFixed(1)} / ${quantile(latencies, 0.99).toFixed(1)} ms`,
-        `${devices} devices polled meanwhile; to reach 300 ms from kubectl`,
+        `${devices} devices polled meanwhile`,
     );
     await gateway.stop();
-    child.kill("SIGKILL");
+    plant.stop();
 }
 
+/** Devices as they come from the cloud, each mapped and polled once a minute, with its values in the twin. */
 async function memory(engine: "nedb" | "sqlite"): Promise<void> {
     const count = 10_000;
-    const gateway = await startGateway(() => {}, engine);
+    const [port = 0] = await freePorts(1);
+    const plant = await startModbus(port);
+    const reported = new Set<string>();
+    const gateway = await startGateway((output, { route }) => {
+        if (output === "eventbus" && route.resource.endsWith("/twin/update/result")) reported.add(route.resource);
+    }, engine);
     const properties = ["p0", "p1", "p2"];
     await gateway.push("insert", "default/devicemodel/bench", model(properties));
     const before = memoryMiB();
     for (let index = 0; index < count; index += 1) {
-        await gateway.push("insert", `default/device/d${index}`, device(`d${index}`, 1, 0, properties));
-        const topic = `$hw/events/device/default/d${index}/twin/update`;
-        const twin = Object.fromEntries(properties.map((name) => [name, { actual: { value: "1" } }]));
-        await gateway.twin.receive({
-            header: { msg_id: "m", timestamp: 0 },
-            route: { source: "bus", operation: "response", resource: topic },
-            content: { event_id: "", timestamp: 0, twin },
-        });
+        const options = { first: 4 * Math.floor(index / 250), collectCycleMs: 60_000 };
+        const made = device(`d${index}`, 1 + (index % 250), port, properties, options);
+        // Parsed anew, as from the wire: no two devices share a string.
+        await gateway.push("insert", `default/device/d${index}`, JSON.parse(JSON.stringify(made)));
     }
-    print(
-        `gateway memory for each of 10,000 devices of 3 properties, ${engine}`,
-        `${(((memoryMiB() - before) * 1024) / count).toFixed(1)} KiB`,
-        "to reach 10 KiB, the store included [about 30 KiB]",
+    while (reported.size < count) await new Promise((resolve) => setTimeout(resolve, 50));
+    reported.clear();
+    const kib = ((memoryMiB() - before) * 1024) / count;
+    printGoal(
+        `gateway memory for each of 10,000 Modbus devices of 3 properties, ${engine}`,
+        `${kib.toFixed(1)} KiB`,
+        kib < 10,
+        "10 KiB, the store included [about 30 KiB in CloudCore]",
     );
     await gateway.stop();
+    plant.stop();
 }
