@@ -40,11 +40,24 @@ export function toMessage(envelope: Envelope, fresh: () => string, about?: Messa
         ...kept,
         _msgid: about?._msgid ?? fresh(),
         topic: envelope.route.resource,
-        payload: structuredClone(envelope.content),
+        payload: copyOf(envelope.content),
         route: { ...envelope.route },
         header: { ...envelope.header },
         ...(envelope.node === undefined ? {} : { node: envelope.node }),
     };
+}
+
+/** What came out of JSON is copied key by key, several times faster than structuredClone, which takes the rest. */
+function copyOf(value: unknown): unknown {
+    if (typeof value !== "object" || value === null) return value;
+    if (Array.isArray(value)) return value.map(copyOf);
+    if (Object.getPrototypeOf(value) !== Object.prototype) return structuredClone(value);
+    const copy: Record<string, unknown> = {};
+    for (const key of Object.keys(value)) {
+        if (key === "__proto__") return structuredClone(value);
+        copy[key] = copyOf((value as Record<string, unknown>)[key]);
+    }
+    return copy;
 }
 
 function content(payload: unknown): unknown {

@@ -9,11 +9,17 @@ const DEVICE = "device/";
 const MODEL = "model/";
 const TWIN = "twin/";
 
+/** A Device is needed whole when a mapper asks for it, so it is kept as text: a third of the memory of its objects. */
+interface KeptDevice {
+    readonly text: string;
+    readonly model: string | undefined;
+}
+
 /** Everything DeviceTwin knows, in memory and on disk: Device and DeviceModel objects, and the twins. */
 export class Registry {
     readonly #store: DocumentStore;
     readonly #commits: GroupCommit;
-    readonly #devices = new Map<string, unknown>();
+    readonly #devices = new Map<string, KeptDevice>();
     readonly #models = new Map<string, unknown>();
     readonly #records = new Map<string, DeviceRecord>();
     readonly #instances = new Map<string, DeviceInstance>();
@@ -25,7 +31,8 @@ export class Registry {
 
     async load(): Promise<void> {
         for (const { key, value } of await this.#store.scan(MODEL)) this.#models.set(key.slice(MODEL.length), value);
-        for (const { key, value } of await this.#store.scan(DEVICE)) this.#devices.set(key.slice(DEVICE.length), value);
+        for (const { key, value } of await this.#store.scan(DEVICE))
+            this.#devices.set(key.slice(DEVICE.length), kept(value));
         for (const { value } of await this.#store.scan<StoredRecord>(TWIN)) {
             this.#records.set(value.id, fromStored(value));
         }
@@ -40,7 +47,8 @@ export class Registry {
     }
 
     device(id: string): unknown {
-        return this.#devices.get(id);
+        const known = this.#devices.get(id);
+        return known === undefined ? undefined : JSON.parse(known.text);
     }
 
     /** The model that the device refers to, if it is here. */
@@ -57,7 +65,7 @@ export class Registry {
 
     /** Ids of the devices that use a model. */
     usersOf(model: string): string[] {
-        return [...this.#devices].filter(([, device]) => modelNameOf(device) === model).map(([id]) => id);
+        return [...this.#devices].filter(([, device]) => device.model === model).map(([id]) => id);
     }
 
     instance(id: string): DeviceInstance | undefined {
@@ -67,7 +75,7 @@ export class Registry {
     /** Merges the device with its model and remembers the result. @throws REDGE_DEVICE_INVALID */
     resolve(id: string): DeviceInstance | undefined {
         this.#instances.delete(id);
-        const device = this.#devices.get(id);
+        const device = this.device(id);
         if (device === undefined || !this.hasModelOf(device)) return undefined;
         const instance = resolveDevice(device, this.modelOf(device));
         this.#instances.set(id, instance);
@@ -75,7 +83,7 @@ export class Registry {
     }
 
     putDevice(id: string, device: unknown): void {
-        this.#devices.set(id, device);
+        this.#devices.set(id, kept(device));
         this.#commits.put(DEVICE + id, () => device);
     }
 
@@ -120,6 +128,10 @@ export class Registry {
     commit(): Promise<void> {
         return this.#commits.commit();
     }
+}
+
+function kept(device: unknown): KeptDevice {
+    return { text: JSON.stringify(device), model: modelNameOf(device) };
 }
 
 function modelNameOf(device: unknown): string | undefined {

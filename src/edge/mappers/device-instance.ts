@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { createHash } from "node:crypto";
 import { RedgeError } from "../../core/errors/redge-error.ts";
 import { isReported } from "../../kube/devices/property-rules.ts";
 import { asRecord, field, isRecord, optionalNumber, text } from "./fields.ts";
@@ -99,6 +100,15 @@ export function resolveDevice(device: unknown, model: unknown): DeviceInstance {
             reportCycleMs: optionalNumber(field(stateReport, "reportCycle"), id, "spec.stateReport.reportCycle") ?? 0,
         },
     };
+}
+
+/** Equal for instances that differ in nothing but desired values, which reach mappers as writes of their own. */
+export function fingerprintOf(instance: DeviceInstance): string {
+    const properties = instance.properties.map(({ desired: _, ...rest }) => rest);
+    // The hash, not the text: a gateway holds one for each of thousands of devices.
+    return createHash("sha256")
+        .update(JSON.stringify({ ...instance, properties }))
+        .digest("base64");
 }
 
 /** `metadata.namespace` and `.name` of an object. @throws REDGE_DEVICE_INVALID */

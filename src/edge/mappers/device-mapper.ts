@@ -3,7 +3,7 @@ import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { KeyedQueue } from "../../core/keyed-queue.ts";
 import { type Envelope, Operation } from "../../envelope/envelope.ts";
-import type { DeviceInstance, PropertyInstance } from "./device-instance.ts";
+import { type DeviceInstance, fingerprintOf, type PropertyInstance } from "./device-instance.ts";
 import { isRecord } from "./fields.ts";
 import {
     type DesiredWrite,
@@ -101,10 +101,7 @@ export abstract class DeviceMapper extends WireComponent<"devicetwin"> {
     async #configure(instance: DeviceInstance): Promise<void> {
         const { id, protocol } = instance;
         if (protocol.protocolName.toLowerCase() !== this.#protocol) return this.#close(id);
-        const fingerprint = JSON.stringify({
-            ...instance,
-            properties: instance.properties.map(({ desired: _, ...rest }) => rest),
-        });
+        const fingerprint = fingerprintOf(instance);
         if (this.#devices.get(id)?.fingerprint === fingerprint) return;
         await this.#close(id);
         if (this.#stopped) return;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { isDeepStrictEqual } from "node:util";
 import { isRecord } from "../../core/json.ts";
+import { cloneJson } from "../meta/clone.ts";
 
 /** A patch that cannot be applied to this document; the text says why. */
 export class PatchError extends Error {
@@ -28,7 +30,7 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
     if (patch.length > MAX_OPERATIONS) {
         throw new PatchError(`the patch has ${patch.length} operations, at most ${MAX_OPERATIONS} are taken`);
     }
-    const root = { document: structuredClone(document) };
+    const root = { document: cloneJson(document) };
     for (const raw of patch) applyOne(root, readOperation(raw));
     return root.document;
 }
@@ -47,13 +49,13 @@ function readOperation(raw: unknown): Operation {
 function applyOne(root: { document: unknown }, { op, path, from, value }: Operation): void {
     switch (op) {
         case "add":
-            add(root, path, structuredClone(value));
+            add(root, path, cloneJson(value));
             return;
         case "remove":
             remove(root, path);
             return;
         case "replace":
-            replace(root, path, structuredClone(value));
+            replace(root, path, cloneJson(value));
             return;
         case "move": {
             if (path === from) return;
@@ -63,7 +65,7 @@ function applyOne(root: { document: unknown }, { op, path, from, value }: Operat
             return;
         }
         case "copy":
-            add(root, path, structuredClone(read(root, from ?? "")));
+            add(root, path, cloneJson(read(root, from ?? "")));
             return;
         case "test":
             if (!isDeepStrictEqual(read(root, path), value)) throw new PatchError(`testing path ${path} failed`);

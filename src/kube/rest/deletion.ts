@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { cloneJson } from "../meta/clone.ts";
 import { isoSeconds } from "../meta/time.ts";
 import type { KubeObject } from "../types.ts";
 import type { ServedResource } from "./resources.ts";
@@ -74,7 +75,7 @@ export function deletionOf(
     const sameFinalizers = finalizers.join() === (current.metadata.finalizers ?? []).join();
     const shorter = graceSeconds < (current.metadata.deletionGracePeriodSeconds ?? 0);
     if (deleting && sameFinalizers && !shorter) return current;
-    const next = structuredClone(current);
+    const next = cloneJson(current);
     if (finalizers.length > 0) next.metadata.finalizers = [...finalizers];
     else delete next.metadata.finalizers;
     if (!deleting || shorter) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { isRecord, type JsonRecord } from "../../core/json.ts";
+import { cloneJson } from "../meta/clone.ts";
 
 /** The schema of a custom resource version (apiextensions.k8s.io/v1 JSONSchemaProps, structural). */
 export type StructuralSchema = JsonRecord;
@@ -60,7 +62,7 @@ export function applyDefaults(schema: StructuralSchema, value: unknown): void {
         const hasDefault = raw["default"] !== undefined;
         if (value[key] === null && raw["nullable"] !== true && (hasDefault || raw["type"] !== undefined))
             delete value[key];
-        if (value[key] === undefined && hasDefault) value[key] = structuredClone(raw["default"]);
+        if (value[key] === undefined && hasDefault) value[key] = cloneJson(raw["default"]);
     }
     for (const [key, inner] of Object.entries(value)) {
         const field = fieldSchema(schema, key);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { asRecord, asText, isRecord, type JsonRecord } from "../../../core/json.ts";
 import type { Applier } from "../../../kube/apply/applier.ts";
+import { cloneJson } from "../../../kube/meta/clone.ts";
 import { builtinSchema } from "../../../kube/openapi/builtin.ts";
 import { asKubeObject, mediaTypeOf, parseText, readBody } from "../../../kube/rest/body.ts";
 import { writeOptions } from "../../../kube/rest/context.ts";
@@ -62,7 +64,7 @@ function labelText(selector: unknown): string | undefined {
 }
 
 function withReplicas(object: KubeObject, path: readonly string[], replicas: number): KubeObject {
-    const copy = structuredClone(object);
+    const copy = cloneJson(object);
     let holder: JsonRecord = copy;
     for (const step of path.slice(0, -1)) {
         const next = holder[step];

@@ -3,7 +3,7 @@ import { type Ports, WireComponent } from "../../../core/component.ts";
 import type { ConfigSchema } from "../../../core/config.ts";
 import { errorText, RedgeError } from "../../../core/errors/redge-error.ts";
 import { type Envelope, Operation } from "../../../envelope/envelope.ts";
-import type { DeviceInstance } from "../device-instance.ts";
+import { type DeviceInstance, fingerprintOf } from "../device-instance.ts";
 import { field, isRecord, optionalNumber, text } from "../fields.ts";
 import {
     type DesiredWrite,
@@ -75,10 +75,7 @@ export class BleMapper extends WireComponent<"devicetwin"> {
     async #configure(instance: DeviceInstance): Promise<void> {
         const { id, protocol } = instance;
         if (protocol.protocolName.toLowerCase() !== this.#config.protocol.toLowerCase()) return this.#remove(id);
-        const fingerprint = JSON.stringify({
-            ...instance,
-            properties: instance.properties.map(({ desired: _, ...rest }) => rest),
-        });
+        const fingerprint = fingerprintOf(instance);
         if (this.#sessions.get(id)?.fingerprint === fingerprint) return;
         await this.#remove(id);
         try {

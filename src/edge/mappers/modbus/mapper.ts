@@ -2,7 +2,7 @@
 import { type Ports, WireComponent } from "../../../core/component.ts";
 import { errorText, RedgeError } from "../../../core/errors/redge-error.ts";
 import { type Envelope, Operation } from "../../../envelope/envelope.ts";
-import type { DeviceInstance } from "../device-instance.ts";
+import { type DeviceInstance, fingerprintOf } from "../device-instance.ts";
 import { isRecord } from "../fields.ts";
 import type { DeviceValue } from "../values.ts";
 import {
@@ -23,7 +23,6 @@ import { type ModbusPoint, parseVisitor } from "./visitor.ts";
 import type { ModbusMessage, ModbusOutput } from "./wired-transport.ts";
 
 interface Known {
-    readonly instance: DeviceInstance;
     readonly fingerprint: string;
     readonly lineKey: string;
     readonly unit: number;
@@ -104,18 +103,14 @@ export class ModbusMapper extends WireComponent<"devicetwin", ModbusMapperEvents
             this.#remove(id);
             return;
         }
-        // A desired value that changed is no reason to start anew: it comes by a write of its own.
-        const fingerprint = JSON.stringify({
-            ...instance,
-            properties: instance.properties.map(({ desired: _, ...rest }) => rest),
-        });
+        const fingerprint = fingerprintOf(instance);
         if (this.#devices.get(id)?.fingerprint === fingerprint) return;
         try {
             const { line, unit, timeoutMs } = parseAddress(instance);
             const points = this.#points(instance);
             const before = this.#devices.get(id);
             if (before !== undefined && before.lineKey !== line.key) this.#lines.remove(before.lineKey, id);
-            this.#devices.set(id, { instance, fingerprint, lineKey: line.key, unit, points });
+            this.#devices.set(id, { fingerprint, lineKey: line.key, unit, points });
             this.#lines.put(line, { device: id, unit, timeoutMs, blocks: planReads([...points.values()]) });
         } catch (thrown) {
             this.#remove(id);

@@ -4,7 +4,7 @@ import { type Ports, WireComponent } from "../../../core/component.ts";
 import type { ConfigSchema } from "../../../core/config.ts";
 import { errorText, RedgeError } from "../../../core/errors/redge-error.ts";
 import { type Envelope, Operation } from "../../../envelope/envelope.ts";
-import type { DeviceInstance } from "../device-instance.ts";
+import { type DeviceInstance, fingerprintOf } from "../device-instance.ts";
 import { field, isRecord, optionalNumber, text } from "../fields.ts";
 import {
     type DesiredWrite,
@@ -129,10 +129,7 @@ export class MqttMapper extends WireComponent<"devicetwin", MqttMapperEvents> {
             this.#remove(id);
             return;
         }
-        const fingerprint = JSON.stringify({
-            ...instance,
-            properties: instance.properties.map(({ desired: _, ...rest }) => rest),
-        });
+        const fingerprint = fingerprintOf(instance);
         if (this.#devices.get(id)?.fingerprint === fingerprint) return;
         this.#remove(id);
         const points = instance.properties.flatMap((property) => this.#point(instance, property));
