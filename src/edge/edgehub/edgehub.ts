@@ -89,8 +89,8 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
         this.#unlisten = this.#ports.identity.onRenewed(() => {
             this.#link?.connection.close(CloseCode.normal, "certificate renewed");
         });
-        // MetaManager tells "not yet" from "gone" and hears nothing; DeviceTwin keeps its reports until there is a link.
-        this.#tellLink(Operation.disconnect, { reason: "not connected yet" }, "devices");
+        // DeviceTwin keeps its reports until there is a link; MetaManager tells "not yet" from "gone".
+        this.#tellLink(Operation.disconnect, { reason: "not connected yet", connectedBefore: false });
         this.#connector.start();
         this.#onStatus();
     }
@@ -256,9 +256,9 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
         this.send(output, envelope);
     }
 
-    #tellLink(operation: string, content: unknown, output: "link" | "devices" = "link"): void {
+    #tellLink(operation: string, content: unknown): void {
         const route = { source: Source.edgehub, group: Group.hub, operation, resource: "link" };
-        this.send(output, newEnvelope({ route, content, timestamp: this.#ports.clock.nowMs() }));
+        this.send("link", newEnvelope({ route, content, timestamp: this.#ports.clock.nowMs() }));
     }
 
     #figures(): Record<string, string | number> {

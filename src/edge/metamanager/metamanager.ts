@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { RedgeError } from "../../core/errors/redge-error.ts";
+import { asRecord } from "../../core/json.ts";
 import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
 import { parseResource } from "../../envelope/resource.ts";
 import type { KubeObject } from "../../kube/types.ts";
@@ -98,7 +99,7 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         if (this.#stopped) throw new RedgeError("REDGE_EDGED_STOPPED", { component: "MetaManager" });
         await this.#loaded;
         const { source, resource, operation } = envelope.route;
-        if (resource === "link") this.#linkChanged(operation === Operation.connect, envelope);
+        if (resource === "link") this.#linkSaid(operation === Operation.connect, envelope);
         else if (this.#applications.answered(envelope)) return;
         else if (envelope.header.parent_msg_id !== undefined) await this.#inOrder(() => this.#answered(envelope));
         else if (source === Source.edged) await this.#fromEdged(envelope);
@@ -137,7 +138,9 @@ export class MetaManager extends WireComponent<MetaManagerOutput> {
         return result;
     }
 
-    #linkChanged(up: boolean, envelope: Envelope): void {
+    #linkSaid(up: boolean, envelope: Envelope): void {
+        // A gateway that has just started: whoever asks waits for the link for a while instead of being refused at once.
+        if (!up && asRecord(envelope.content)["connectedBefore"] === false) return;
         this.#link = up ? "up" : "down";
         if (!up) {
             for (const request of this.#pending.drain()) this.#refuse(request, "connection lost");

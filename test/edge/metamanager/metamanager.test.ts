@@ -154,6 +154,18 @@ describe("MetaManager", () => {
         expect(toCloud).toHaveLength(sent);
     });
 
+    it("lets whoever asks wait while there has been no link yet since the start", async () => {
+        await meta.stop();
+        await start();
+        const notYet = { reason: "not connected yet", connectedBefore: false };
+        await meta.receive(push("disconnect", "link", notYet));
+        await meta.receive(ask("query", "default/configmap/none"));
+        expect(toEdged).toEqual([]);
+        expect(toCloud.map(({ route }) => route.resource)).toEqual(["default/configmap/none"]);
+        await link(false);
+        expect(toEdged.map(({ route }) => route.operation)).toEqual(["error", "disconnect"]);
+    });
+
     it("tells Edged when the link goes, also those who wait for an answer", async () => {
         const question = ask("query", "default/configmap/web");
         await meta.receive(question);
