@@ -6,10 +6,13 @@ import { type Envelope, Operation } from "../../envelope/envelope.ts";
 import { type DeviceInstance, fingerprintOf, type PropertyInstance } from "./device-instance.ts";
 import { isRecord } from "./fields.ts";
 import {
+    CALL,
     type DesiredWrite,
     type DeviceConfiguration,
     deviceIdOf,
+    deviceIdOfCall,
     type MapperReport,
+    type MethodRequest,
     mapperReport,
     queryDevices,
     WRITE,
@@ -18,6 +21,8 @@ import {
 /** A device that a mapper holds: begun when it was made, ended by `stop`. */
 export interface MappedDevice {
     write(write: DesiredWrite): void;
+    /** A call of a method. Absent: methods are only what they write, and that comes as writes. */
+    call?(request: MethodRequest): void;
     stop(): Promise<void>;
 }
 
@@ -59,6 +64,11 @@ export abstract class DeviceMapper extends WireComponent<"devicetwin"> {
     }
 
     async receive({ route, content }: Envelope): Promise<void> {
+        const called = deviceIdOfCall(route.resource);
+        if (called !== undefined && route.operation === CALL)
+            await this.#queue.run(called, async () =>
+                this.#devices.get(called)?.device.call?.(content as MethodRequest),
+            );
         const id = deviceIdOf(route.resource);
         if (id === undefined) return;
         await this.#queue.run(id, () => this.#take(id, route, content));

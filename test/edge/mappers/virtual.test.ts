@@ -11,6 +11,8 @@ import { parseGenerator } from "../../../src/edge/mappers/virtual/generators.ts"
 import { VirtualMapper } from "../../../src/edge/mappers/virtual/index.ts";
 import { deviceResource, type MapperReport, WRITE } from "../../../src/edge/mappers/wire.ts";
 import { newEnvelope } from "../../../src/envelope/envelope.ts";
+import { eventually } from "../../support/eventually.ts";
+import { startTwin } from "../devicetwin/harness.ts";
 
 const ID = "default/pump";
 const [model, device] = parseAllDocuments(
@@ -40,6 +42,52 @@ async function startMapper(given: unknown = device) {
     await send("update", { device: given, model, instance: resolveDevice(given, model) });
     return { mapper, clock, reports, queries, send, values };
 }
+
+describe("methods, from the call in the Device to its end", () => {
+    async function called(call: object) {
+        const given = device as { spec: object; metadata: object };
+        const twin = await startTwin();
+        const mapper = new VirtualMapper(
+            { protocol: "virtual" },
+            { clock: twin.clock, log: silentLogger, metrics: noMetrics, random: () => 0.5 },
+        );
+        twin.twin.on("output", (output, message) => void (output === "mappers" && mapper.receive(message)));
+        mapper.on("output", (_output, message) => void twin.twin.receive(message));
+        await mapper.start();
+        await twin.cloud("insert", "default/devicemodel/pump-model", model);
+        const methods = [
+            { name: "adjust", propertyNames: ["speed"] },
+            { name: "self-test", propertyNames: [] },
+        ];
+        const annotations = { "call.redge.io/1": JSON.stringify(call) };
+        const asked = {
+            ...given,
+            metadata: { ...given.metadata, annotations },
+            spec: { ...given.spec, methods },
+        };
+        await twin.cloud("insert", "default/device/pump", asked);
+        const end = await eventually(() => {
+            const found = twin.twin.records.get(ID)?.calls?.["1"];
+            if (found?.state === "Pending" || found === undefined) throw new Error("not ended");
+            return found;
+        });
+        const reads = twin.twin.records.get(ID)?.twin;
+        await mapper.stop();
+        await twin.twin.stop();
+        return { end, reads };
+    }
+
+    test("what a method writes is written", async () => {
+        const { end, reads } = await called({ method: "adjust", params: { speed: 1500 } });
+        expect(end).toMatchObject({ state: "Succeeded", result: { speed: 1500 } });
+        expect(reads?.get("speed")).toMatchObject({ actual: { value: "1500" } });
+    });
+
+    test("one that writes nothing answers with what is read", async () => {
+        const { end, reads } = await called({ method: "self-test" });
+        expect(Object.keys(end.result as object).sort()).toEqual([...(reads?.keys() ?? [])].sort());
+    });
+});
 
 function property(given: Partial<PropertyInstance> & { configData?: Record<string, unknown> }): PropertyInstance {
     const { configData = {}, ...rest } = given;

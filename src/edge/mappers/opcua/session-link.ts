@@ -2,12 +2,17 @@
 import type * as Opcua from "node-opcua-client";
 import type { DeviceValue } from "../values.ts";
 import type { OpcuaLink, OpcuaReading } from "./link.ts";
-import { fromVariant, toVariant } from "./values.ts";
+import { fromVariant, toArrayVariant, toVariant } from "./values.ts";
 
 type Library = typeof Opcua;
 
 /** So long a server keeps a silent subscription at least. */
 const KEEP_ALIVE_MS = 10_000;
+
+interface Variable {
+    readonly dataType: number;
+    readonly isList: boolean;
+}
 
 /** One open session; all devices' variables of one cycle are in one subscription. */
 export class SessionLink implements OpcuaLink {
@@ -15,7 +20,7 @@ export class SessionLink implements OpcuaLink {
     readonly #client: Opcua.OPCUAClient;
     readonly #session: Opcua.ClientSession;
     readonly #subscriptions = new Map<number, Promise<Opcua.ClientSubscription>>();
-    readonly #dataTypes = new Map<string, number>();
+    readonly #variables = new Map<string, Variable>();
     /** Set when the end of the session is our own wish. */
     closing = false;
 
@@ -33,11 +38,14 @@ export class SessionLink implements OpcuaLink {
 
     async write(nodeId: string, property: string, value: DeviceValue): Promise<string | undefined> {
         const { AttributeIds, VariantArrayType } = this.#library;
-        const { dataType, value: raw } = toVariant(await this.#dataType(nodeId), value, property);
+        const variable = await this.#variable(nodeId);
+        const convert = variable.isList ? toArrayVariant : toVariant;
+        const { dataType, value: raw } = convert(variable.dataType, value, property);
+        const arrayType = variable.isList ? VariantArrayType.Array : VariantArrayType.Scalar;
         const status = await this.#session.write({
             nodeId,
             attributeId: AttributeIds.Value,
-            value: { value: { dataType: dataType as Opcua.DataType, arrayType: VariantArrayType.Scalar, value: raw } },
+            value: { value: { dataType: dataType as Opcua.DataType, arrayType, value: raw } },
         });
         return status.isGood() ? undefined : `the server answers ${status.name}`;
     }
@@ -98,13 +106,17 @@ export class SessionLink implements OpcuaLink {
         }
     }
 
-    /** The built-in type of a variable, asked once. */
-    async #dataType(nodeId: string): Promise<number> {
-        const known = this.#dataTypes.get(nodeId);
+    /** The built-in type of a variable and whether it holds a list, asked once. */
+    async #variable(nodeId: string): Promise<Variable> {
+        const known = this.#variables.get(nodeId);
         if (known !== undefined) return known;
-        const type: number = await this.#session.getBuiltInDataType(this.#library.coerceNodeId(nodeId));
-        this.#dataTypes.set(nodeId, type);
-        return type;
+        const dataType: number = await this.#session.getBuiltInDataType(this.#library.coerceNodeId(nodeId));
+        const attributeId = this.#library.AttributeIds.ValueRank;
+        const rank = await this.#session.read({ nodeId, attributeId });
+        // 0 is a list of any dimensions; below are scalars, and variables that may be either.
+        const variable = { dataType, isList: Number(rank.value.value ?? -1) >= 0 };
+        this.#variables.set(nodeId, variable);
+        return variable;
     }
 }
 

@@ -93,6 +93,37 @@ export function toVariant(dataType: number, value: DeviceValue, property: string
     }
 }
 
+/**
+ * The same for a variable that holds a list: JSON of one, as reading gives it, or the list itself.
+ * @throws REDGE_DEVICE_VALUE when it is no list, or an element does not fit
+ */
+export function toArrayVariant(dataType: number, value: DeviceValue, property: string): OpcuaVariant {
+    const elements = elementsOf(dataType, value);
+    if (elements === undefined) {
+        const reason = "is no list in JSON, and the variable holds one";
+        throw new RedgeError("REDGE_DEVICE_VALUE", { property, value: String(value).slice(0, 80), reason });
+    }
+    const values = elements.map((element, at) => {
+        const one = typeof element === "object" ? JSON.stringify(element) : (element as DeviceValue);
+        return toVariant(dataType, one, `${property}[${at}]`).value;
+    });
+    return { dataType, value: values };
+}
+
+function elementsOf(dataType: number, value: DeviceValue): readonly unknown[] | undefined {
+    if (Array.isArray(value)) return value;
+    if (typeof value !== "string") return undefined;
+    const wide = dataType === BuiltIn.Int64 || dataType === BuiltIn.UInt64;
+    // Whole numbers of 64 bits would not survive as JSON's: they are read as text.
+    const text = wide ? value.replace(/(?<=[[,]\s*)[+-]?\d+(?=\s*[\],])/g, '"$&"') : value;
+    try {
+        const parsed: unknown = JSON.parse(text);
+        return Array.isArray(parsed) ? parsed : undefined;
+    } catch {
+        return undefined;
+    }
+}
+
 function integer(
     dataType: number,
     [lowest, highest]: readonly [bigint, bigint],

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock, Timer } from "../../../core/clock.ts";
 import { errorText } from "../../../core/errors/redge-error.ts";
-import type { PropertyInstance } from "../device-instance.ts";
+import type { DeviceInstance, PropertyInstance } from "../device-instance.ts";
 import type { MappedDevice } from "../device-mapper.ts";
 import { checkLimits } from "../values.ts";
-import type { DesiredWrite, MapperReport } from "../wire.ts";
+import type { DesiredWrite, MapperReport, MethodRequest } from "../wire.ts";
 import type { Generator } from "./generators.ts";
 
 export interface VirtualPoint {
@@ -12,18 +12,28 @@ export interface VirtualPoint {
     readonly generator: Generator;
 }
 
+export interface VirtualDeviceParts {
+    readonly clock: Clock;
+    readonly points: readonly VirtualPoint[];
+    readonly methods: DeviceInstance["methods"];
+    /** It never answers. */
+    readonly offline: boolean;
+    readonly tell: (report: MapperReport) => void;
+}
+
 /** A device that is only imagined: its properties are made up at their collect cycles, those of one cycle together. */
 export class VirtualDevice implements MappedDevice {
     readonly #clock: Clock;
     readonly #points: readonly VirtualPoint[];
+    readonly #methods: DeviceInstance["methods"];
     readonly #offline: boolean;
     readonly #tell: (report: MapperReport) => void;
     readonly #timers = new Map<number, Timer>();
 
-    /** @param offline it never answers */
-    constructor(clock: Clock, points: readonly VirtualPoint[], offline: boolean, tell: (report: MapperReport) => void) {
+    constructor({ clock, points, methods, offline, tell }: VirtualDeviceParts) {
         this.#clock = clock;
         this.#points = points;
+        this.#methods = methods;
         this.#offline = offline;
         this.#tell = tell;
     }
@@ -56,6 +66,16 @@ export class VirtualDevice implements MappedDevice {
             return;
         }
         this.#tell({ written: { [name]: { id, value } }, reported: this.#read([point]) });
+    }
+
+    /** What a method writes comes as writes; one that is given nothing to write is answered with what its properties read. */
+    call({ id, method: name, params }: MethodRequest): void {
+        if (this.#offline) return;
+        const named = this.#methods.find((method) => method.name === name)?.propertyNames ?? [];
+        if (named.length > 0 && Object.keys(params).length > 0) return;
+        const points = this.#points.filter(({ property }) => named.length === 0 || named.includes(property.name));
+        const read = Object.entries(this.#read(points)).map(([property, { value }]) => [property, value]);
+        this.#tell({ called: { [id]: { result: Object.fromEntries(read) } } });
     }
 
     #collect(cycleMs: number): void {

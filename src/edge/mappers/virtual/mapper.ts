@@ -32,6 +32,6 @@ export class VirtualMapper extends DeviceMapper {
             property,
             generator: parseGenerator(instance.id, property, random),
         }));
-        return new VirtualDevice(clock, points, offline, tell).start();
+        return new VirtualDevice({ clock, points, methods: instance.methods, offline, tell }).start();
     }
 }

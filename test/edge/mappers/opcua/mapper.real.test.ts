@@ -31,6 +31,8 @@ const TYPES = {
     bytestring: "BYTES",
     localizedtext: "STRING",
     list: "STRING",
+    wide: "STRING",
+    words: "OBJECT",
     sealed: "INT",
     temperature: "DOUBLE",
     missing: "INT",
@@ -128,6 +130,8 @@ describeWith([open62541Part], "the OPC UA mapper against open62541", () => {
                 bytestring: { value: Buffer.from([1, 2, 255]).toString("base64") },
                 localizedtext: { value: "hello" },
                 list: { value: "[1,2,3]" },
+                wide: { value: "[0,18446744073709551615]" },
+                words: { value: '["one","zwei"]' },
                 missing: { quality: "bad", reason: expect.stringContaining("BadNodeIdUnknown") },
             }),
         );
@@ -147,6 +151,9 @@ describeWith([open62541Part], "the OPC UA mapper against open62541", () => {
             datetime: "2026-01-02T03:04:05.000Z",
             bytestring: "AAEC",
             localizedtext: "bye",
+            list: "[7,-8]",
+            wide: "[18446744073709551615,1]",
+            words: '["grün","b"]',
         } as const;
         for (const [property, value] of Object.entries(wanted)) {
             await send("default/press", WRITE, { id: `w-${property}`, property, value });
@@ -159,19 +166,41 @@ describeWith([open62541Part], "the OPC UA mapper against open62541", () => {
         });
     });
 
+    test("what a method writes is written, and its call is answered", async () => {
+        const { url } = await serve();
+        const { send, latest, written } = await startMapper();
+        await send("default/press", "update", deviceOf("default/press", { url }, ["int32", "double"]));
+        await eventually(() => expect(latest()["double"]).toMatchObject({ value: 20 }));
+        const call = { call: "7", method: "adjust" };
+        await send("default/press", WRITE, { ...call, id: "call/7/int32", property: "int32", value: 42 });
+        await send("default/press", WRITE, { ...call, id: "call/7/double", property: "double", value: 1.5 });
+        await eventually(() => expect(latest()).toMatchObject({ int32: { value: 42 }, double: { value: 1.5 } }));
+        expect(Object.assign({}, ...written())).toEqual({
+            int32: { id: "call/7/int32", value: 42 },
+            double: { id: "call/7/double", value: 1.5 },
+        });
+    });
+
     test("what the server or its types refuse is told once, with the reason", async () => {
         const { url } = await serve();
         const { send, latest, written } = await startMapper();
-        await send("default/press", "update", deviceOf("default/press", { url }, ["sealed", "byte", "temperature"]));
+        await send(
+            "default/press",
+            "update",
+            deviceOf("default/press", { url }, ["sealed", "byte", "temperature", "list"]),
+        );
         await eventually(() => expect(latest()["byte"]).toMatchObject({ value: 7 }));
         await send("default/press", WRITE, { id: "1", property: "sealed", value: 1 });
         await send("default/press", WRITE, { id: "2", property: "byte", value: 256 });
         await send("default/press", WRITE, { id: "3", property: "byte", value: "x" });
         await send("default/press", WRITE, { id: "4", property: "byte", value: 9 });
+        await send("default/press", WRITE, { id: "5", property: "list", value: "7" });
         await eventually(() => expect(latest()["byte"]).toMatchObject({ value: 9 }));
+        await eventually(() => expect(written()).toHaveLength(3));
         expect(written()).toMatchObject([
             { sealed: { id: "1", error: expect.stringMatching(/BadNotWritable|BadUserAccessDenied/) } },
             { byte: { id: "4" } },
+            { list: { id: "5", error: expect.stringContaining("is no list in JSON") } },
         ]);
     });
 

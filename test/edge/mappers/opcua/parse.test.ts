@@ -4,7 +4,8 @@ import { silentLogger } from "../../../../src/core/log.ts";
 import { resolveDevice } from "../../../../src/edge/mappers/device-instance.ts";
 import { parseConnection, parseOpcuaVisitor } from "../../../../src/edge/mappers/opcua/connection.ts";
 import { NodeOpcuaDialer } from "../../../../src/edge/mappers/opcua/index.ts";
-import { BuiltIn, fromVariant, toVariant } from "../../../../src/edge/mappers/opcua/values.ts";
+import { BuiltIn, fromVariant, toArrayVariant, toVariant } from "../../../../src/edge/mappers/opcua/values.ts";
+import type { DeviceValue } from "../../../../src/edge/mappers/values.ts";
 
 // What a gateway sees where the library is not installed.
 vi.mock("node-opcua-client", () => {
@@ -109,6 +110,36 @@ describe("values", () => {
     ])("64 bits go there and back: type %i, %s", (type, value) => {
         const back = fromVariant(toVariant(type, value, "p"));
         expect(BigInt(back as bigint)).toBe(value);
+    });
+
+    test.each<[number, DeviceValue, unknown]>([
+        [BuiltIn.Int32, "[1, -2,3]", [1, -2, 3]],
+        [BuiltIn.Int32, [4, 5], [4, 5]],
+        [BuiltIn.Int32, "[]", []],
+        [BuiltIn.Boolean, "[true,0]", [true, false]],
+        [BuiltIn.String, '["a, b","[1]"]', ["a, b", "[1]"]],
+        [BuiltIn.ByteString, '["AAE="]', [Buffer.from([0, 1])]],
+        [
+            BuiltIn.UInt64,
+            "[1, 18446744073709551615 ]",
+            [
+                [0, 1],
+                [0xffff_ffff, 0xffff_ffff],
+            ],
+        ],
+    ])("a list of type %i is written: %j", (type, value, raw) => {
+        expect(toArrayVariant(type, value, "p").value).toEqual(raw);
+    });
+
+    test.each<[number, DeviceValue, string]>([
+        [BuiltIn.Int32, "7", "is no list in JSON"],
+        [BuiltIn.Int32, 7, "is no list in JSON"],
+        [BuiltIn.Int32, "[1,", "is no list in JSON"],
+        [BuiltIn.Byte, "[1,256]", "p[1]"],
+        [BuiltIn.Int32, "[[1],[2]]", "is not an integer"],
+        [BuiltIn.Int32, "[null]", "is not an integer"],
+    ])("a list of type %i refuses %j", (type, value, words) => {
+        expect(() => toArrayVariant(type, value, "p")).toThrow(words);
     });
 
     test("arrays, structures and nothing", () => {

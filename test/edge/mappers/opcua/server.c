@@ -33,7 +33,8 @@ static void add(UA_Server *server, char *id, void *value, size_t length, int typ
     if(length == 0) UA_Variant_setScalar(&attributes.value, value, &UA_TYPES[type]);
     else UA_Variant_setArray(&attributes.value, value, length, &UA_TYPES[type]);
     attributes.dataType = UA_TYPES[type].typeId;
-    UA_UInt32 dimensions[1] = {(UA_UInt32)length};
+    /* 0: of any length */
+    UA_UInt32 dimensions[1] = {0};
     if(length > 0) {
         attributes.arrayDimensions = dimensions;
         attributes.arrayDimensionsSize = 1;
@@ -103,6 +104,8 @@ int main(int count, char **argument) {
     UA_ByteString bytes = UA_BYTESTRING("\x01\x02\xff");
     UA_LocalizedText text = UA_LOCALIZEDTEXT("en-US", "hello");
     UA_Int32 list[3] = {1, 2, 3};
+    UA_UInt64 wide[2] = {0, 18446744073709551615ull};
+    UA_String words[2] = {UA_STRING("one"), UA_STRING("zwei")};
     add(server, "boolean", &boolean, 0, UA_TYPES_BOOLEAN, both);
     add(server, "sbyte", &sbyte, 0, UA_TYPES_SBYTE, both);
     add(server, "byte", &byte, 0, UA_TYPES_BYTE, both);
@@ -119,6 +122,8 @@ int main(int count, char **argument) {
     add(server, "bytestring", &bytes, 0, UA_TYPES_BYTESTRING, both);
     add(server, "localizedtext", &text, 0, UA_TYPES_LOCALIZEDTEXT, both);
     add(server, "list", list, 3, UA_TYPES_INT32, both);
+    add(server, "wide", wide, 2, UA_TYPES_UINT64, both);
+    add(server, "words", words, 2, UA_TYPES_STRING, both);
     add(server, "sealed", &int32, 0, UA_TYPES_INT32, UA_ACCESSLEVELMASK_READ);
     add(server, "temperature", &temperature, 0, UA_TYPES_DOUBLE, UA_ACCESSLEVELMASK_READ);
     UA_Server_addRepeatedCallback(server, tick, NULL, 200, NULL);
