@@ -115,7 +115,9 @@ describe("a session", () => {
         fromCloud.clear();
         await up(makeEdgeHub(pki.edgeIdentity("edge-1"), cloud.ports.websocket));
         await fromCloud.output("nodes", "connect");
-        await expect.poll(() => reasons, SOON).toEqual(["not connected yet", "another connection of this node took over"]);
+        await expect
+            .poll(() => reasons, SOON)
+            .toEqual(["not connected yet", "another connection of this node took over"]);
         expect(cloud.online).toEqual(["edge-1"]);
         expect(fromCloud.taken.filter(({ envelope }) => envelope.route.operation === "disconnect")).toEqual([]);
     });
