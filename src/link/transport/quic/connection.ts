@@ -8,8 +8,9 @@ import { SendQueue } from "./send-queue.ts";
 /** Streams, both opened by the edge: messages, and heartbeats, which thereby never wait behind messages. */
 export const MESSAGES = 0;
 export const HEARTBEATS = 4;
-/** How long a peer may take to answer a goodbye. */
+/** How long a peer may be silent after a goodbye, and how long it may take to hear it out at most. */
 const GOODBYE_MS = 1_000;
+const LAST_WORDS_MS = 10_000;
 /** What the first frame of each side, which is no message, may be long. */
 const HELLO_BYTES = 4_096;
 
@@ -33,7 +34,7 @@ export class QuicConnection implements LinkConnection, PeerEvents {
     #handlers: ConnectionHandlers | undefined;
     #paused = true;
     #greeted = false;
-    #leaving: { readonly how: Closed; readonly cut: NodeJS.Timeout } | undefined;
+    #leaving: NodeJS.Timeout | undefined;
     #ended: Closed | undefined;
     #seen = 0;
     /** Called once TLS is through. */
@@ -94,11 +95,19 @@ export class QuicConnection implements LinkConnection, PeerEvents {
 
     close(code: number, reason: string): void {
         if (this.#leaving !== undefined || this.#ended !== undefined) return;
-        const how = { code, reason };
-        const cut = setTimeout(() => this.#peer?.cut(code, reason), GOODBYE_MS).unref();
-        this.#leaving = { how, cut };
-        this.#messages.queue.add(goodbyeFrame(how));
+        this.#messages.queue.add(goodbyeFrame({ code, reason }));
+        this.#leave({ code, reason }, LAST_WORDS_MS);
         this.resume();
+    }
+
+    /** Cuts the connection when the peer has fallen silent: what was said before the goodbye may need a while on a slow path. */
+    #leave(how: Closed, remainingMs: number): void {
+        const heard = this.#peer?.received;
+        this.#leaving = setTimeout(() => {
+            const silent = this.#peer?.received === heard;
+            if (silent || remainingMs <= GOODBYE_MS) this.#peer?.cut(how.code, how.reason);
+            else this.#leave(how, remainingMs - GOODBYE_MS);
+        }, GOODBYE_MS).unref();
     }
 
     destroy(): void {
@@ -128,7 +137,7 @@ export class QuicConnection implements LinkConnection, PeerEvents {
     }
 
     ended(how: Closed): void {
-        clearTimeout(this.#leaving?.cut);
+        clearTimeout(this.#leaving);
         this.#ended = how;
         this.onGone();
         const lost = new Error("the connection is closed");
