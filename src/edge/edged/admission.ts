@@ -4,6 +4,7 @@ import { parseQuantity } from "../../kube/quantity.ts";
 import { nodeAllocatable } from "./node/allocatable.ts";
 import type { NodeStatus } from "./node/node-status.ts";
 import { refusedFields } from "./podspec/check.ts";
+import { refusedSysctl } from "./podspec/sysctls.ts";
 import type { Pod } from "./podspec/types.ts";
 import { isFlowClass } from "./runtimes/flow/flow-class.ts";
 
@@ -27,6 +28,8 @@ export function admitPod(
         const list = refused.map(({ path, why }) => `${path}: ${why}`).join("; ");
         return { reason: "UnsupportedField", message: `Pod cannot run on this node: ${list}` };
     }
+    const sysctl = refusedSysctl(pod);
+    if (sysctl !== undefined) return { reason: "SysctlForbidden", message: `Pod cannot run on this node: ${sysctl}` };
     const selector = (pod.spec["nodeSelector"] ?? {}) as Record<string, string>;
     const missing = Object.entries(selector).find(([key, value]) => labels[key] !== value);
     if (missing !== undefined) {

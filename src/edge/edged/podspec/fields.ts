@@ -171,7 +171,7 @@ export const FIELDS: Readonly<Record<string, FieldRule>> = {
     "spec.securityContext.fsGroupChangePolicy": done("volumes are made with the group, never walked again"),
     "spec.securityContext.supplementalGroups": whole(),
     "spec.securityContext.supplementalGroupsPolicy": only(["Merge"]),
-    "spec.securityContext.sysctls": whole(),
+    "spec.securityContext.sysctls": whole("those of network and IPC; others fail the pod (SysctlForbidden)"),
     "spec.securityContext.seccompProfile": done(),
     "spec.securityContext.seccompProfile.type": only(["RuntimeDefault", "Unconfined"]),
     "spec.securityContext.seccompProfile.localhostProfile": refused("profiles from files are not offered"),

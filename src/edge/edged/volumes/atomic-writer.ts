@@ -19,6 +19,8 @@ export interface PayloadFile {
     readonly data: Buffer;
     /** Permission bits, e.g. 0o644. */
     readonly mode: number;
+    /** Owned by this user id; absent: by the gateway's. */
+    readonly uid?: number;
 }
 
 /** Relative path → file. */
@@ -40,7 +42,8 @@ export async function writeAtomically(dir: string, payload: Payload, fsGroup?: n
         await mkdir(dirname(target), { recursive: true, mode: 0o755 });
         await writeFile(target, file.data);
         await chmod(target, fsGroup === undefined ? file.mode : file.mode | ((file.mode & 0o400) >> 3));
-        if (fsGroup !== undefined) await chown(target, process.getuid?.() ?? 0, fsGroup).catch(ignoreNotRoot);
+        const [uid, gid] = [file.uid ?? process.getuid?.() ?? 0, fsGroup ?? process.getgid?.() ?? 0];
+        if (file.uid !== undefined || fsGroup !== undefined) await chown(target, uid, gid).catch(ignoreNotRoot);
     }
     await chmod(stage, 0o755);
     const folder = `..${Date.now().toString(36)}_${digest}`;
@@ -75,8 +78,8 @@ async function sweep(dir: string, keep: string): Promise<void> {
 
 function digestOf(payload: Payload, fsGroup: number | undefined): string {
     const hash = createHash("sha256").update(String(fsGroup));
-    for (const [path, { data, mode }] of [...payload].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        hash.update(`\0${path}\0${mode}\0${data.length}\0`).update(data);
+    for (const [path, { data, mode, uid }] of [...payload].sort(([a], [b]) => (a < b ? -1 : 1))) {
+        hash.update(`\0${path}\0${mode}${uid === undefined ? "" : ` ${uid}`}\0${data.length}\0`).update(data);
     }
     return hash.digest("hex").slice(0, 32);
 }

@@ -9,6 +9,8 @@ import type { Payload, PayloadFile } from "./atomic-writer.ts";
 
 const DEFAULT_MODE = 0o644;
 
+type Access = Omit<PayloadFile, "data">;
+
 export interface VolumeContext extends DownwardContext {
     /** A service account token for that audience and life. */
     token(pod: Pod, audience: string | undefined, expirationSeconds: number): Promise<string>;
@@ -56,8 +58,23 @@ async function project(
     } else if (source.serviceAccountToken !== undefined) {
         const { audience, expirationSeconds, path } = source.serviceAccountToken;
         const token = await context.token(pod, audience, expirationSeconds ?? 3600);
-        put(files, volume.name, path, Buffer.from(token), 0o600);
+        put(files, volume.name, path, Buffer.from(token), tokenAccess(pod, mode));
     }
+}
+
+/**
+ * A token is for the user that the pod's containers run as, when they say one, or for the pod's group; who runs as what its
+ * image says could not be foreseen, so the volume's mode counts then. A gateway that is not root can give it to nobody else.
+ */
+function tokenAccess(pod: Pod, mode: number): Access {
+    const { securityContext, containers, initContainers = [] } = pod.spec;
+    const users = new Set(
+        [...containers, ...initContainers].map((one) => one.securityContext?.runAsUser ?? securityContext?.runAsUser),
+    );
+    const [uid] = users;
+    if (process.getuid?.() !== 0) return { mode };
+    if (users.size === 1 && uid !== undefined) return { mode: 0o600, uid };
+    return { mode: securityContext?.fsGroup === undefined ? mode : 0o600 };
 }
 
 function addKeys(
@@ -102,12 +119,18 @@ function addDownward(
 }
 
 /** A path from an object must stay inside the volume. */
-function put(files: Map<string, PayloadFile>, volume: string, path: string, data: Buffer, mode: number): void {
+function put(
+    files: Map<string, PayloadFile>,
+    volume: string,
+    path: string,
+    data: Buffer,
+    access: number | Access,
+): void {
     const clean = posix.normalize(path);
     if (clean.startsWith("..") || posix.isAbsolute(clean) || clean === ".") {
         throw failed(volume, `the path ${path} leaves the volume`);
     }
-    files.set(clean, { data, mode });
+    files.set(clean, { data, ...(typeof access === "number" ? { mode: access } : access) });
 }
 
 function failed(volume: string, reason: string): RedgeError {
