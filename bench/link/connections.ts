@@ -8,6 +8,7 @@ import { connectAll, type Memory, makeEdges, pause, pki, wallMs, withServer } fr
 import { LoadEdge } from "./load-client.ts";
 import { ServerProcess } from "./process.ts";
 import { line, spread } from "./stats.ts";
+import { load } from "./transport.ts";
 
 /** `bare`: CloudHub alone, with nothing on its wires. */
 export async function idle(count: number, bare: boolean): Promise<void> {
@@ -24,7 +25,10 @@ export async function idle(count: number, bare: boolean): Promise<void> {
                 `${count} idle edges, ${bare ? "CloudHub alone" : "CloudHub with both controllers"}`,
                 `${after.online} connected, ${each.toFixed(1)} KiB RSS each (${heap.toFixed(1)} of it JS heap), ` +
                     `${(count / (tookMs / 1000)).toFixed(0)} handshakes/s`,
-                "at most 70 KiB; KubeEdge 150 to 175",
+                // QUIC holds its streams and its TLS in memory of its own; the goal is the WebSocket's.
+                load.transport === "quic"
+                    ? undefined
+                    : { text: "at most 70 KiB; KubeEdge 150 to 175", met: each <= 70 && after.online === count },
             );
             for (const edge of edges) edge.stop();
         },
@@ -35,7 +39,9 @@ export async function idle(count: number, bare: boolean): Promise<void> {
 export async function register(count: number): Promise<void> {
     await withServer(async (server) => {
         const edges = makeEdges(server, count, false);
+        for (const edge of edges) edge.prepare();
         const before = await server.ask<Memory>({ job: "memory" });
+        const own = process.cpuUsage();
         const began = wallMs();
         const registered = edges.map(
             (edge, n) =>
@@ -61,11 +67,13 @@ export async function register(count: number): Promise<void> {
         };
         await Promise.all(Array.from({ length: 64 }, worker));
         const perSecond = count / ((wallMs() - began) / 1000);
+        const { user, system } = process.cpuUsage(own);
+        const clientMs = (user + system) / 1000 / count;
         const cpuMs = ((await server.ask<Memory>({ job: "memory" })).cpuMs - before.cpuMs) / count;
         line(
             `registrations (connect, Node created, answered) of ${count} edges`,
-            `${perSecond.toFixed(0)}/s, ${cpuMs.toFixed(1)} ms of the cloud's CPU each`,
-            "at least 300/s; KubeEdge 35",
+            `${perSecond.toFixed(0)}/s, ${cpuMs.toFixed(1)} ms of the cloud's CPU each, ${clientMs.toFixed(1)} ms of the load's`,
+            { text: "at least 300/s; KubeEdge 35", met: perSecond >= 300 },
         );
         for (const edge of edges) edge.stop();
     });
@@ -90,9 +98,10 @@ export async function comeback(count: number): Promise<void> {
         await server.start();
         const upMs = wallMs();
         await back;
+        const backMs = wallMs() - upMs;
         line(
             `${count} edges back after kill -9 of the cloud`,
-            `${((wallMs() - upMs) / 1000).toFixed(1)} s after it listened again (it was away ${((upMs - killedMs) / 1000).toFixed(1)} s)`,
+            `${(backMs / 1000).toFixed(1)} s after it listened again (it was away ${((upMs - killedMs) / 1000).toFixed(1)} s)`,
         );
         for (const edge of edges) edge.stop();
     } finally {
@@ -132,11 +141,10 @@ export async function outage(): Promise<void> {
             await relay.start();
             samples.push((await back) - cutMs - 1_000);
         }
-        line(
-            "connected again after an outage of 1 s, 10 times",
-            `${spread(samples)} after its end`,
-            "within 3 s; KubeEdge 30",
-        );
+        line("connected again after an outage of 1 s, 10 times", `${spread(samples)} after its end`, {
+            text: "within 3 s; KubeEdge 30",
+            met: Math.max(...samples) <= 3_000,
+        });
         await hub.stop();
         await relay.stop();
     });
@@ -172,11 +180,12 @@ export async function names(count: number): Promise<void> {
             };
             const warm = await round(0, 2_000);
             const after = await round(2_000, count);
+            const eachBytes = (after - warm) / (count - 2_000);
             line(
                 `live heap after ${count} node names came and went`,
                 `${(warm / 1_048_576).toFixed(1)} MiB after the first 2000, ${(after / 1_048_576).toFixed(1)} MiB after all: ` +
-                    `${((after - warm) / (count - 2_000)).toFixed(0)} bytes a name`,
-                "flat; KubeEdge 4.5 KiB each",
+                    `${eachBytes.toFixed(0)} bytes a name`,
+                { text: "flat (at most 100 bytes a name); KubeEdge 4.5 KiB each", met: eachBytes <= 100 },
             );
         },
         { authorization: "kubeedge" },

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { connect as tlsConnect } from "node:tls";
-import { WebSocket } from "ws";
+import { createSecureContext, type SecureContext } from "node:tls";
+import { errorText } from "../../src/core/errors/redge-error.ts";
 import { Backoff } from "../../src/link/backoff.ts";
 import type { TlsMaterial } from "../../src/link/identity/ports.ts";
+import { DEFAULT_PROJECT } from "../../src/link/session.ts";
 import type { LinkConnection } from "../../src/link/transport/connection.ts";
 import { dialQuic } from "../../src/link/transport/quic/dial.ts";
+import { LightSocket } from "./light-socket.ts";
 
 export interface LoadEdgeOptions {
     readonly node: string;
+    /** 127.0.0.1 unless told otherwise. */
+    readonly host?: string;
     readonly port: number;
     /** UDP port of the same CloudHub: speak QUIC there instead of WebSocket. */
     readonly quicPort?: number | undefined;
@@ -29,11 +33,14 @@ export class LoadEdge {
     readonly #options: LoadEdgeOptions;
     readonly #backoff = new Backoff({ firstMs: 250, maxMs: 30_000 }, Math.random);
     readonly #waiting = new Map<string, (answer: Message) => void>();
-    #socket: WebSocket | undefined;
+    #context: SecureContext | undefined;
+    #socket: LightSocket | undefined;
     #quic: LinkConnection | undefined;
     #ticket: Buffer | undefined;
     #heartbeat: NodeJS.Timeout | undefined;
     #stopped = false;
+    /** Why the connection ended last, for whoever waits in vain. */
+    lastTrouble = "";
     onConnected: () => void = () => {};
     onPush: (message: Message) => void = () => {};
 
@@ -42,7 +49,7 @@ export class LoadEdge {
     }
 
     get connected(): boolean {
-        return this.#quic !== undefined || this.#socket?.readyState === WebSocket.OPEN;
+        return this.#quic !== undefined || this.#socket?.open === true;
     }
 
     connect(): void {
@@ -72,7 +79,8 @@ export class LoadEdge {
                 },
             });
             this.#onOpen();
-        } catch {
+        } catch (thrown) {
+            this.lastTrouble = errorText(thrown);
             this.#onClosed();
         }
     }
@@ -90,43 +98,49 @@ export class LoadEdge {
         if (!this.#stopped) setTimeout(() => this.connect(), this.#backoff.next());
     }
 
+    /** Reads certificate and key, so that it is not done while something is measured. */
+    prepare(): void {
+        const { certPem: cert, keyPem: key, caPem: ca } = this.#options.tls;
+        this.#context ??= createSecureContext({ cert, key, ca });
+    }
+
     #connectWebSocket(): void {
-        const { node, port, tls, redge } = this.#options;
-        const socket = new WebSocket(`wss://127.0.0.1:${port}/e632aba927ea4ac2b575ec1603d56f10/${node}/events`, {
-            perMessageDeflate: false,
-            headers: {
-                node_id: node,
-                project_id: "e632aba927ea4ac2b575ec1603d56f10",
-                ConnectionUse: "msg",
-                ...(redge ? { "redge-session": "v=1; store=bench; window=1024" } : {}),
+        this.prepare();
+        const context = this.#context;
+        if (context === undefined) return;
+        const { node, host = "127.0.0.1", port, redge } = this.#options;
+        this.#socket = new LightSocket(
+            {
+                host,
+                port,
+                path: `/${DEFAULT_PROJECT}/${node}/events`,
+                headers: {
+                    node_id: node,
+                    project_id: DEFAULT_PROJECT,
+                    ConnectionUse: "msg",
+                    ...(redge ? { "redge-session": "v=1; store=bench; window=1024" } : {}),
+                },
+                context,
+                ticket: this.#ticket,
             },
-            createConnection: () => {
-                const secure = tlsConnect({
-                    host: "127.0.0.1",
-                    port,
-                    servername: "",
-                    cert: tls.certPem,
-                    key: tls.keyPem,
-                    ca: tls.caPem,
-                    ...(this.#ticket === undefined ? {} : { session: this.#ticket }),
-                });
-                secure.once("session", (ticket: Buffer) => {
+            {
+                opened: () => this.#onOpen(),
+                message: (text) => this.#onMessage(text),
+                ticket: (ticket) => {
                     this.#ticket = ticket;
-                });
-                return secure;
+                },
+                closed: (why) => {
+                    this.lastTrouble = why;
+                    this.#onClosed();
+                },
             },
-        } as ConstructorParameters<typeof WebSocket>[2]);
-        this.#socket = socket;
-        socket.on("error", () => {});
-        socket.once("open", () => this.#onOpen());
-        socket.on("message", (data: Buffer) => this.#onMessage(data.toString()));
-        socket.once("close", () => this.#onClosed());
+        );
     }
 
     stop(): void {
         this.#stopped = true;
         clearInterval(this.#heartbeat);
-        this.#socket?.terminate();
+        this.#socket?.destroy();
         this.#quic?.destroy();
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { comeback, idle, names, outage, register } from "./connections.ts";
+import { verdicts } from "./stats.ts";
 import { devices, reports, updates } from "./traffic.ts";
 import { load } from "./transport.ts";
 
@@ -39,4 +40,5 @@ export async function bench(words: readonly string[]): Promise<void> {
             throw new Error(`no scenario "${name}"; there are ${Object.keys(scenarios).join(", ")}`);
         await scenario();
     }
+    verdicts();
 }

@@ -22,9 +22,9 @@ export interface Context {
 export async function runJob(job: Job, context: Context): Promise<unknown> {
     switch (job.job) {
         case "memory": {
+            const { user, system } = process.cpuUsage();
             global.gc?.();
             const { rss, heapUsed } = process.memoryUsage();
-            const { user, system } = process.cpuUsage();
             return { rss, heapUsed, cpuMs: (user + system) / 1000, online: context.hub.online.length };
         }
         case "workloads":

@@ -6,7 +6,7 @@ import { MemoryStore } from "../../src/store/memory-store.ts";
 import { testPorts } from "../../test/support/link/ends.ts";
 import type { ApiKind } from "./cluster.ts";
 import { connectAll, makeEdges, pause, pki, wallMs, withServer } from "./harness.ts";
-import { line, spread } from "./stats.ts";
+import { line, percentile, spread } from "./stats.ts";
 import { load } from "./transport.ts";
 
 export async function updates(count: number, each: number, api: ApiKind): Promise<void> {
@@ -50,7 +50,10 @@ export async function updates(count: number, each: number, api: ApiKind): Promis
                     `${count * each} ConfigMap updates to ${count} ${redge ? "Redge" : "stock"} edges, ${server.what}`,
                     `last acknowledged ${(lastMs - lastTakenMs).toFixed(0)} ms after the API took the last; ` +
                         `${rate.toFixed(0)}/s, each ${spread(delays)}`,
-                    count === 1 ? "at most 300 ms; KubeEdge 7000" : undefined,
+                    // Beyond one edge nothing is asked but the figure; a stock edge takes one object at a time.
+                    count === 1 && redge
+                        ? { text: "at most 300 ms; KubeEdge 7000", met: lastMs - lastTakenMs <= 300 }
+                        : undefined,
                 );
                 for (const edge of edges) edge.stop();
             },
@@ -75,10 +78,11 @@ export async function devices(count: number, api: ApiKind): Promise<void> {
             await connectAll([edge]);
             await server.ask({ job: "model" });
             const takenMs = await server.ask<number>({ job: "devices", node: "edge-0", count });
+            const lateMs = (await all) - takenMs;
             line(
                 `${count} devices on one gateway, ${server.what}`,
-                `last acknowledged ${((await all) - takenMs).toFixed(0)} ms after the API took the last`,
-                "at most 1000 ms; KubeEdge 30000",
+                `last acknowledged ${lateMs.toFixed(0)} ms after the API took the last`,
+                { text: "at most 1000 ms; KubeEdge 30000", met: lateMs <= 1_000 },
             );
             edge.stop();
         },
@@ -166,7 +170,13 @@ export async function reports(api: ApiKind): Promise<void> {
                 `offered in ${(offeredMs / 1000).toFixed(1)} s, newest of all visible after ${(endedMs / 1000).toFixed(1)} s: ` +
                     `${(total / (endedMs / 1000)).toFixed(0)}/s; ${delays.length} confirmed one by one (the rest joined to newer ones), ` +
                     `confirmation ${spread(delays)}; first report of every device visible: ${visible.visible === deviceCount}`,
-                "at least 1000/s, p99 under 1 s; KubeEdge 36 to 183",
+                {
+                    text: "at least 1000/s, p99 under 1 s, every first report; KubeEdge 36 to 183",
+                    met:
+                        total / (endedMs / 1000) >= 1_000 &&
+                        percentile(delays, 0.99) < 1_000 &&
+                        visible.visible === deviceCount,
+                },
             );
             await hub.stop();
         },

@@ -2,6 +2,7 @@
 import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../failure.ts";
 import { claimPorts, kubeconfigPath, redgeHome } from "../host/environment.ts";
+import { startForManyConnections } from "../host/malloc.ts";
 import { runRole } from "../host/run-role.ts";
 
 export const cloudCommand: Command = {
@@ -23,6 +24,7 @@ REDGE_CLOUDHUB_HTTPS_PORT, REDGE_STREAM_PORT, REDGE_TUNNEL_PORT, REDGE_CLOUD_EDI
 See docs/configuration.md.
 `,
     async run(args) {
+        startForManyConnections();
         const options = readOptions(args, {
             host: { type: "string" },
             san: { type: "string" },

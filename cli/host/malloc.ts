@@ -6,3 +6,25 @@
  * others have used (measured: bench/link, 2,500 idle edges, 63 instead of 69 KiB each). Without effect where the libc is another.
  */
 export const MALLOC_FOR_MANY_CONNECTIONS: Readonly<Record<string, string>> = { MALLOC_MMAP_THRESHOLD_: "65536" };
+
+/**
+ * The environment in which this process has to start again to get that, undefined when there is nothing to gain: it is set,
+ * by whoever, or this is no Linux.
+ */
+export function environmentForManyConnections(
+    env: NodeJS.ProcessEnv,
+    platform: NodeJS.Platform,
+): NodeJS.ProcessEnv | undefined {
+    if (platform !== "linux" || Object.keys(MALLOC_FOR_MANY_CONNECTIONS).some((name) => env[name] !== undefined)) {
+        return undefined;
+    }
+    return { ...env, ...MALLOC_FOR_MANY_CONNECTIONS };
+}
+
+/** glibc reads it once, at the start: puts the same command in this process's place, with the same process id. */
+export function startForManyConnections(): void {
+    const env = environmentForManyConnections(process.env, process.platform);
+    // Node.js before 22.15 cannot; somebody who started this one with a channel would lose it.
+    if (env === undefined || process.execve === undefined || process.send !== undefined) return;
+    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], env);
+}
