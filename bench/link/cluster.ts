@@ -15,8 +15,14 @@ import { MemoryCluster } from "../../test/support/link/memory-cluster.ts";
 
 export type ApiKind = "memory" | "embedded";
 
+export interface OpenedCluster {
+    readonly cluster: KubeClient;
+    readonly what: string;
+    readonly kubeconfig?: string;
+}
+
 /** The API server that the bench runs against, and what it is, for the printed figures. */
-export async function openCluster(kind: ApiKind): Promise<{ readonly cluster: KubeClient; readonly what: string }> {
+export async function openCluster(kind: ApiKind): Promise<OpenedCluster> {
     if (kind === "memory") return { cluster: new MemoryCluster(), what: "an API in memory: no HTTP, no disk" };
     const folder = mkdtempSync(join(tmpdir(), "redge-bench-api-"));
     process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -27,7 +33,8 @@ export async function openCluster(kind: ApiKind): Promise<{ readonly cluster: Ku
     if (plane.connection === undefined) throw new Error("the control plane did not start");
     const cluster = createKubeClient(plane.connection, testPorts);
     await installKinds(cluster);
-    return { cluster, what: "the embedded API server in the same process, over TLS, on sqlite" };
+    const { kubeconfigPath: kubeconfig } = plane;
+    return { cluster, kubeconfig, what: "the embedded API server in the same process, over TLS, on sqlite" };
 }
 
 async function installKinds(cluster: KubeClient): Promise<void> {

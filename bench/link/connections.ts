@@ -4,7 +4,7 @@ import { EdgeHub, type EdgeHubConfig, edgeHubConfig } from "../../src/edge/edgeh
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { testPorts } from "../../test/support/link/ends.ts";
 import { Relay } from "../../test/support/link/relay.ts";
-import { connectAll, type Memory, makeEdges, pause, pki, wallMs, withServer } from "./harness.ts";
+import { connectAll, type Memory, makeEdges, pause, pki, registerAll, wallMs, withServer } from "./harness.ts";
 import { LoadEdge } from "./load-client.ts";
 import { ServerProcess } from "./process.ts";
 import { line, spread } from "./stats.ts";
@@ -42,31 +42,8 @@ export async function register(count: number): Promise<void> {
         for (const edge of edges) edge.prepare();
         const before = await server.ask<Memory>({ job: "memory" });
         const own = process.cpuUsage();
-        const began = wallMs();
-        const registered = edges.map(
-            (edge, n) =>
-                new Promise<void>((resolve) => {
-                    edge.onConnected = () => {
-                        const route = {
-                            source: "edged",
-                            group: "meta",
-                            operation: "insert",
-                            resource: `null/node/edge-${n}`,
-                        };
-                        const metadata = { name: `edge-${n}`, labels: { "node-role.kubernetes.io/edge": "" } };
-                        void edge.ask(route, { metadata, spec: {}, status: {} }).then(() => resolve());
-                    };
-                }),
-        );
-        let at = 0;
-        const worker = async (): Promise<void> => {
-            for (let n = at++; n < edges.length; n = at++) {
-                edges[n]?.connect();
-                await registered[n];
-            }
-        };
-        await Promise.all(Array.from({ length: 64 }, worker));
-        const perSecond = count / ((wallMs() - began) / 1000);
+        const tookMs = await registerAll(edges);
+        const perSecond = count / (tookMs / 1000);
         const { user, system } = process.cpuUsage(own);
         const clientMs = (user + system) / 1000 / count;
         const cpuMs = ((await server.ask<Memory>({ job: "memory" })).cpuMs - before.cpuMs) / count;

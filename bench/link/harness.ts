@@ -35,19 +35,64 @@ export function makeEdges({ port, quicPort }: ServerProcess, count: number, redg
     });
 }
 
+/** Runs `task` on all, at most `parallel` at a time; answers in their order. */
+export async function allWithin<T, R>(
+    parallel: number,
+    items: readonly T[],
+    task: (item: T, at: number) => Promise<R>,
+): Promise<R[]> {
+    const results: R[] = [];
+    let next = 0;
+    const worker = async (): Promise<void> => {
+        for (let at = next++; at < items.length; at = next++) results[at] = await task(items[at] as T, at);
+    };
+    await Promise.all(Array.from({ length: parallel }, worker));
+    return results;
+}
+
+const ANSWER_MS = 5_000;
+
+interface RegistrationAnswer {
+    readonly Object: { readonly metadata?: { readonly uid?: string } } | null;
+    readonly Err?: { readonly ErrStatus?: { readonly reason?: string } } | null;
+}
+
+/**
+ * Connects all, each with its Node created and answered for; the milliseconds it took. `settleMs`: how long each waits after
+ * it connected.
+ */
+export async function registerAll(edges: readonly LoadEdge[], parallel = 64, settleMs = 0): Promise<number> {
+    const began = wallMs();
+    await allWithin(parallel, edges, async (edge) => {
+        await new Promise<void>((resolve) => {
+            edge.onConnected = resolve;
+            edge.connect();
+        });
+        if (settleMs > 0) await pause(settleMs);
+        const { node } = edge;
+        const route = { source: "edged", group: "meta", operation: "insert", resource: `null/node/${node}` };
+        const metadata = { name: node, labels: { "node-role.kubernetes.io/edge": "" } };
+        const { content } = await edge.insist(route, { metadata, spec: {}, status: {} }, ANSWER_MS);
+        const { Object: created, Err: failure } = content as RegistrationAnswer;
+        // An answer that was lost was an answer to a Node that was created.
+        const made = edge.repeats > 0 && failure?.ErrStatus?.reason === "AlreadyExists";
+        if (created?.metadata?.uid === undefined && !made)
+            throw new Error(`${node} was not registered: ${JSON.stringify(content)}`);
+    });
+    return wallMs() - began;
+}
+
 /** At most `parallel` handshakes at a time; resolves when all are connected. */
 export async function connectAll(edges: readonly LoadEdge[], parallel = 64): Promise<number> {
     const beganMs = wallMs();
-    let next = 0;
-    const worker = async (): Promise<void> => {
-        for (let edge = edges[next++]; edge !== undefined; edge = edges[next++]) {
-            const current = edge;
-            await new Promise<void>((resolve) => {
-                current.onConnected = resolve;
-                current.connect();
-            });
-        }
-    };
-    await Promise.all(Array.from({ length: parallel }, worker));
+    await allWithin(
+        parallel,
+        edges,
+        (edge) =>
+            new Promise<void>((resolve) => {
+                edge.onConnected = resolve;
+                edge.connect();
+            }),
+    );
     return wallMs() - beganMs;
 }

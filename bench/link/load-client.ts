@@ -39,6 +39,8 @@ export class LoadEdge {
     #ticket: Buffer | undefined;
     #heartbeat: NodeJS.Timeout | undefined;
     #stopped = false;
+    /** Requests that got no answer and were sent again. */
+    repeats = 0;
     /** Why the connection ended last, for whoever waits in vain. */
     lastTrouble = "";
     onConnected: () => void = () => {};
@@ -46,6 +48,10 @@ export class LoadEdge {
 
     constructor(options: LoadEdgeOptions) {
         this.#options = options;
+    }
+
+    get node(): string {
+        return this.#options.node;
     }
 
     get connected(): boolean {
@@ -157,8 +163,35 @@ export class LoadEdge {
         return id;
     }
 
-    ask(route: Record<string, string>, content: unknown): Promise<Message> {
-        return new Promise((resolve) => this.#waiting.set(this.send(route, content), resolve));
+    /**
+     * The same; without an answer in time it connects again and asks again. A stock CloudCore that has something to say to a
+     * node before it has begun the node's session says nothing to it any more in that session.
+     */
+    async insist(route: Record<string, string>, content: unknown, patienceMs: number): Promise<Message> {
+        for (;;) {
+            const id = this.send(route, content);
+            const answer = await new Promise<Message | undefined>((resolve) => {
+                const timer = setTimeout(() => {
+                    this.#waiting.delete(id);
+                    resolve(undefined);
+                }, patienceMs);
+                this.#waiting.set(id, (message) => {
+                    clearTimeout(timer);
+                    resolve(message);
+                });
+            });
+            if (answer !== undefined) return answer;
+            this.repeats += 1;
+            await this.#connectAgain();
+        }
+    }
+
+    #connectAgain(): Promise<void> {
+        return new Promise((resolve) => {
+            this.onConnected = resolve;
+            if (this.#quic === undefined) this.#socket?.destroy();
+            else this.#quic.destroy();
+        });
     }
 
     #beat(): void {

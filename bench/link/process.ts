@@ -14,6 +14,8 @@ export interface ServerOptions {
     /** CloudHub alone, without controllers. */
     readonly bare?: boolean;
     readonly api?: ApiKind;
+    /** The API server and nothing else. */
+    readonly apiOnly?: boolean;
 }
 
 /** The serving process: started, asked, killed, started again on the same port. */
@@ -29,6 +31,8 @@ export class ServerProcess {
     /** When the load goes over QUIC. */
     quicPort: number | undefined;
     what = "";
+    /** Of an administrator of the embedded API server. */
+    kubeconfig = "";
 
     constructor(pki: TestPki, options: ServerOptions = {}) {
         this.#pki = pki;
@@ -41,6 +45,7 @@ export class ServerProcess {
         const options = {
             authorization: "node",
             bare: false,
+            apiOnly: false,
             api: "memory",
             ...this.#options,
             port: this.port,
@@ -65,10 +70,11 @@ export class ServerProcess {
             for (const { reject } of this.#waiting.values()) reject(new Error(`the server ended (${code})`));
             this.#waiting.clear();
         });
-        const ready = await this.#wait<{ port: number; quicPort?: number; what: string }>(0);
+        const ready = await this.#wait<{ port: number; quicPort?: number; what: string; kubeconfig?: string }>(0);
         this.port = ready.port;
         this.quicPort = ready.quicPort;
         this.what = ready.what;
+        this.kubeconfig = ready.kubeconfig ?? "";
     }
 
     ask<T>(job: Job): Promise<T> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { comeback, idle, names, outage, register } from "./connections.ts";
 import { verdicts } from "./stats.ts";
+import { stock } from "./stock.ts";
 import { devices, reports, updates } from "./traffic.ts";
 import { load } from "./transport.ts";
 
@@ -27,8 +28,15 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
     names: () => names(20_000),
 };
 
-/** Runs the scenarios named, or all; with `--quic` over QUIC, which stock edges do not speak: all are Redge's then. */
+/**
+ * `--cloudcore PATH`: the load on that stock CloudCore instead, its figures alone. Runs the scenarios named, or all; with `--quic` over QUIC, which stock edges do not speak: all are Redge's then. */
 export async function bench(words: readonly string[]): Promise<void> {
+    const at = words.indexOf("--cloudcore");
+    if (at >= 0) {
+        const binary = words[at + 1];
+        if (binary === undefined) throw new Error("--cloudcore wants the path of a CloudCore binary");
+        return await stock(binary, Number(words[at + 2] ?? 200), 1_000);
+    }
     const chosen = words.filter((word) => word !== "--quic");
     if (chosen.length < words.length) load.transport = "quic";
     // The network that is cut there carries TCP.

@@ -10,13 +10,15 @@ export type Job =
     | { readonly job: "workloads"; readonly nodes: readonly string[]; readonly each: number }
     /** One more version of every ConfigMap of `workloads`. */
     | { readonly job: "update"; readonly nodes: readonly string[]; readonly each: number; readonly round: number }
+    | { readonly job: "secret"; readonly namespace: string; readonly name: string }
     | { readonly job: "model" }
     | { readonly job: "devices"; readonly node: string; readonly count: number }
     | { readonly job: "reported"; readonly count: number };
 
 export interface Context {
     readonly cluster: KubeClient;
-    readonly hub: CloudHub;
+    /** Absent where the process is the API server alone. */
+    readonly hub?: CloudHub;
 }
 
 export async function runJob(job: Job, context: Context): Promise<unknown> {
@@ -25,12 +27,16 @@ export async function runJob(job: Job, context: Context): Promise<unknown> {
             const { user, system } = process.cpuUsage();
             global.gc?.();
             const { rss, heapUsed } = process.memoryUsage();
-            return { rss, heapUsed, cpuMs: (user + system) / 1000, online: context.hub.online.length };
+            return { rss, heapUsed, cpuMs: (user + system) / 1000, online: context.hub?.online.length ?? 0 };
         }
         case "workloads":
             return await workloads(context, job.nodes, job.each);
         case "update":
             return await update(context, job.nodes, job.each, job.round);
+        case "secret": {
+            const { namespace, name } = job;
+            return (await context.cluster.get({ type: Kinds.secret, namespace, name }))["data"];
+        }
         case "model":
             await context.cluster.create(Kinds.deviceModel, model());
             return undefined;
@@ -53,7 +59,10 @@ function configMap(name: string, round: number): KubeObject {
 async function workloads({ cluster }: Context, nodes: readonly string[], each: number): Promise<void> {
     for (const node of nodes) {
         const names = Array.from({ length: each }, (_, n) => `${node}-c${n}`);
-        await Promise.all(names.map((name) => cluster.create(Kinds.configMap, configMap(name, 0))));
+        for (let at = 0; at < names.length; at += 50) {
+            const some = names.slice(at, at + 50);
+            await Promise.all(some.map((name) => cluster.create(Kinds.configMap, configMap(name, 0))));
+        }
         await cluster.create(Kinds.pod, {
             apiVersion: "v1",
             kind: "Pod",

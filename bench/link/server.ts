@@ -15,11 +15,13 @@ import { parseConfig } from "../../src/core/config.ts";
 import type { CloudIdentity, TlsMaterial } from "../../src/link/identity/ports.ts";
 import { testPorts } from "../../test/support/link/ends.ts";
 import { type ApiKind, openCluster } from "./cluster.ts";
-import { type Job, runJob } from "./server-jobs.ts";
+import { type Context, type Job, runJob } from "./server-jobs.ts";
 
 /** The cloud side of the bench, a process of its own: CloudHub, both controllers, and an API server. */
 export async function serve(optionsPath: string): Promise<void> {
-    const { port, quic, quicPort, tls, authorization, bare, api } = JSON.parse(readFileSync(optionsPath, "utf8")) as {
+    const { port, quic, quicPort, tls, authorization, bare, api, apiOnly } = JSON.parse(
+        readFileSync(optionsPath, "utf8"),
+    ) as {
         port: number;
         quic: "off" | "on";
         quicPort: number;
@@ -27,8 +29,17 @@ export async function serve(optionsPath: string): Promise<void> {
         authorization: "node" | "kubeedge";
         bare: boolean;
         api: ApiKind;
+        apiOnly: boolean;
     };
-    const { cluster, what } = await openCluster(api);
+    const { cluster, what, kubeconfig } = await openCluster(api);
+    if (apiOnly) {
+        serveJobs({ cluster });
+        process.send?.({
+            id: 0,
+            result: { port: 0, what: what.replace("in the same process", "in a process of its own"), kubeconfig },
+        });
+        return;
+    }
     const identity: CloudIdentity = {
         caDer: Buffer.alloc(0),
         caPem: tls.caPem,
@@ -66,11 +77,15 @@ export async function serve(optionsPath: string): Promise<void> {
         await devices.start();
     }
     await hub.start();
+    serveJobs({ cluster, hub });
+    process.send?.({ id: 0, result: { port: hub.ports.websocket, quicPort: hub.ports.quic, what } });
+}
+
+function serveJobs(context: Context): void {
     process.on("message", (job: Job & { id: number }) => {
-        void runJob(job, { cluster, hub }).then(
+        void runJob(job, context).then(
             (result) => process.send?.({ id: job.id, result }),
             (thrown: unknown) => process.send?.({ id: job.id, failure: String(thrown) }),
         );
     });
-    process.send?.({ id: 0, result: { port: hub.ports.websocket, quicPort: hub.ports.quic, what } });
 }

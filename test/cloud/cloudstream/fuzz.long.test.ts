@@ -27,6 +27,8 @@ const MESSAGES = Number(INPUTS ?? 40_000);
 const REQUESTS = Number(INPUTS ?? 2_000);
 /** An edge answers each of them by a connection to its kubelet. */
 const MESSAGES_TO_EDGE = Number(INPUTS ?? 20_000);
+/** Connections that bring bytes of any kind, to each of the two ports. */
+const STRANGERS = INPUTS === undefined ? 300 : Number(INPUTS) / 20;
 const LOGS = "/containerLogs/default/hello/main";
 /** What a process may keep of a flood that is over. */
 const MAX_GROWTH_BYTES = 150 * 1024 * 1024;
@@ -124,7 +126,7 @@ describe("noise at the tunnel", { timeout: 1_200_000 }, () => {
     test("both ports: bytes that are no TLS, TLS that is no HTTP, HTTP that is no tunnel", async () => {
         const ports = [streams.cloud?.ports.tunnel ?? 0, streams.cloud?.ports.stream ?? 0];
         const { certPem, keyPem, caPem } = streams.pki.node("edge-1");
-        for (let n = 0; n < 300; n += 1) {
+        const throwBytes = async (n: number): Promise<void> => {
             for (const port of ports) {
                 const isTls = n % 2 === 0;
                 const target = { port, host: "127.0.0.1" };
@@ -150,6 +152,9 @@ describe("noise at the tunnel", { timeout: 1_200_000 }, () => {
                 if (n % 10 === 0) socket.destroy();
                 await closed;
             }
+        };
+        for (let n = 0; n < STRANGERS; n += 10) {
+            await Promise.all(Array.from({ length: 10 }, (_, more) => throwBytes(n + more)));
         }
         await streams.connectEdge();
         expect((await streams.ask(LOGS)).body).toBe("fine");

@@ -149,7 +149,8 @@ export class ApiServer implements Component {
             server.once("error", (error) =>
                 reject(new RedgeError("REDGE_KUBE_PORT", { host, port, reason: errorText(error) }, error)),
             );
-            server.listen(port, host, resolve);
+            // A controller that writes a thousand objects at once opens as many connections.
+            server.listen({ port, host, backlog: 4096 }, resolve);
         });
         this.#server = server;
     }
