@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Ports, WireComponent } from "../../core/component.ts";
+import type { EventMap } from "../../core/emitter.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { KeyedQueue } from "../../core/keyed-queue.ts";
 import { type Envelope, Operation } from "../../envelope/envelope.ts";
@@ -14,6 +15,7 @@ import {
     type MapperReport,
     type MethodRequest,
     mapperReport,
+    queryDevice,
     queryDevices,
     WRITE,
 } from "./wire.ts";
@@ -21,17 +23,25 @@ import {
 /** A device that a mapper holds: begun when it was made, ended by `stop`. */
 export interface MappedDevice {
     write(write: DesiredWrite): void;
+    /**
+     * More than a desired value has changed in the Device: takes it over and answers true, or answers false and is closed, and
+     * opened anew. Absent: false.
+     */
+    change?(instance: DeviceInstance): boolean;
     /** A call of a method. Absent: methods are only what they write, and that comes as writes. */
     call?(request: MethodRequest): void;
     stop(): Promise<void>;
 }
 
 /**
- * What every mapper without wires of its own does alike: takes the devices of its protocol from DeviceTwin, opens each, again when
- * more than a desired value has changed, and closes what is gone. A device that cannot be opened is told as unhealthy, and the
- * others go on.
+ * What every mapper does alike: takes the devices of its protocol from DeviceTwin, opens each, again when more than a desired
+ * value has changed, and closes what is gone. A device that cannot be opened is told as unhealthy, and the others go on.
+ * `Extra`: events of a mapper that has wires of its own.
  */
-export abstract class DeviceMapper extends WireComponent<"devicetwin"> {
+export abstract class DeviceMapper<Extra extends EventMap = Record<never, never>> extends WireComponent<
+    "devicetwin",
+    Extra
+> {
     readonly outputs = ["devicetwin"] as const;
     protected readonly ports: Ports;
     readonly #protocol: string;
@@ -113,15 +123,30 @@ export abstract class DeviceMapper extends WireComponent<"devicetwin"> {
         if (protocol.protocolName.toLowerCase() !== this.#protocol) return this.#close(id);
         const fingerprint = fingerprintOf(instance);
         if (this.#devices.get(id)?.fingerprint === fingerprint) return;
-        await this.#close(id);
-        if (this.#stopped) return;
-        const tell = (report: MapperReport): void => this.send("devicetwin", mapperReport(id, report));
+        const before = this.#devices.get(id)?.device;
         try {
-            this.#devices.set(id, { fingerprint, device: this.open(instance, tell) });
+            if (before?.change?.(instance)) {
+                this.#devices.set(id, { fingerprint, device: before });
+                return;
+            }
+            await this.#close(id);
+            if (this.#stopped) return;
+            this.#devices.set(id, { fingerprint, device: this.open(instance, (report) => this.#tell(id, report)) });
         } catch (thrown) {
-            this.ports.log.error(errorText(thrown), { device: id });
-            tell({ state: "unhealthy" });
+            await this.#close(id);
+            const reason = errorText(thrown);
+            this.ports.log.error(reason, { device: id });
+            const bad = { value: null, quality: "bad" as const, reason };
+            const reported = Object.fromEntries(instance.properties.map(({ name }) => [name, bad]));
+            this.#tell(id, { state: "unhealthy", reported });
+            return;
         }
+        // Desired values that waited for the device are told once only: what it had not written yet is asked for again.
+        if (before !== undefined) this.send("devicetwin", queryDevice(id));
+    }
+
+    #tell(id: string, report: MapperReport): void {
+        if (!this.#stopped) this.send("devicetwin", mapperReport(id, report));
     }
 
     async #close(id: string): Promise<void> {

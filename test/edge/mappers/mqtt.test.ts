@@ -16,7 +16,7 @@ const [model, device] = parseAllDocuments(
     readFileSync(resolve(import.meta.dirname, "../../../examples/devices/meter.yaml"), "utf8"),
 ).map((document) => document.toJS() as Record<string, unknown>);
 
-async function startMapper(given: unknown = device) {
+async function startMapper(given: unknown = device, described: unknown = model) {
     const clock = new ManualClock();
     const mapper = new MqttMapper(
         { protocol: "mqtt" },
@@ -31,7 +31,7 @@ async function startMapper(given: unknown = device) {
     await mapper.start();
     const send = (operation: string, content: unknown) =>
         mapper.receive(newEnvelope({ route: { operation, resource: deviceResource(ID) }, content }));
-    await send("update", { device: given, model, instance: resolveDevice(given, model) });
+    await send("update", { device: given, model: described, instance: resolveDevice(given, described) });
     return { mapper, clock, reports, messages, send, take: () => reports.splice(0) };
 }
 
@@ -108,4 +108,39 @@ test("a property without any topic is told as bad; the device's others are read"
     const { take, messages } = await startMapper(broken);
     expect(take()).toMatchObject([{ reported: { lost: { quality: "bad" } } }]);
     expect(messages).toHaveLength(2);
+});
+
+test("bytes are the payload as it is, both ways; in JSON they are base64", async () => {
+    const visitors = (more: object) => ({ protocolName: "mqtt", configData: { topic: "cam/shot", ...more } });
+    const bytes = {
+        ...device,
+        spec: {
+            protocol: { protocolName: "mqtt", configData: {} },
+            properties: [
+                { name: "shot", visitors: visitors({ writeTopic: "cam/set" }) },
+                {
+                    name: "part",
+                    visitors: visitors({ pointer: "/b", writeTopic: "cam/set", writeTemplate: "[{value}]" }),
+                },
+            ],
+        },
+    };
+    const types = ["shot", "part"].map((name) => ({ name, type: "BYTES", accessMode: "ReadWrite" }));
+    const { mapper, take, send, messages } = await startMapper(bytes, { ...model, spec: { properties: types } });
+    mapper.receiveMqtt({ topic: "cam/shot", payload: Buffer.from([0xff, 0, 0x80]) });
+    expect(take()[1]?.reported).toMatchObject({ shot: { value: "/wCA" }, part: { quality: "bad" } });
+    mapper.receiveMqtt({ topic: "cam/shot", payload: '{"b":"AAE="}' });
+    expect(take()[0]?.reported?.["part"]).toMatchObject({ value: "AAE=" });
+    for (const property of ["shot", "part"]) await send(WRITE, { id: property, property, value: "/wCA" });
+    expect(messages.slice(-2).map(([, { payload }]) => payload)).toEqual([Buffer.from([0xff, 0, 0x80]), "[/wCA]"]);
+});
+
+test("a device that changes is asked for again, so that what was still to be written is", async () => {
+    const { mapper, send } = await startMapper();
+    const asked: string[] = [];
+    mapper.on("output", (_output, { route }) => asked.push(`${route.operation} ${route.resource}`));
+    const spec = (device as { spec: { properties: object[] } }).spec;
+    const changed = { ...device, spec: { ...spec, properties: spec.properties.slice(0, 1) } };
+    await send("update", { instance: resolveDevice(changed, model) });
+    expect(asked).toEqual(["query default/device/meter-1"]);
 });

@@ -206,7 +206,7 @@ describe("the virtual mapper", () => {
         const spec = (device as { spec: object }).spec;
         const protocol = { protocolName: "virtual", configData: { offline: 3 } };
         const { reports } = await startMapper({ ...device, spec: { ...spec, protocol } });
-        expect(reports).toEqual([{ state: "unhealthy" }]);
+        expect(reports).toMatchObject([{ state: "unhealthy", reported: { speed: { quality: "bad" } } }]);
     });
 
     test("nothing is made up for a device that is gone, of another protocol, or after the stop", async () => {

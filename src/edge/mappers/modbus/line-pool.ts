@@ -45,12 +45,13 @@ export class LinePool {
         open.line.put(setup);
     }
 
-    remove(key: string, device: string): void {
+    /** Resolves when the line is closed, too, if the device was its last one. */
+    async remove(key: string, device: string): Promise<void> {
         const open = this.#lines.get(key);
         open?.line.remove(device);
         if (open?.line.slaveCount !== 0) return;
         this.#lines.delete(key);
-        void open.line.stop();
+        await open.line.stop();
     }
 
     write(key: string, device: string, job: WriteJob): void {

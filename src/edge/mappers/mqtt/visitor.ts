@@ -2,7 +2,7 @@
 import { RedgeError } from "../../../core/errors/redge-error.ts";
 import type { DeviceInstance, PropertyInstance } from "../device-instance.ts";
 import { field, isRecord, text } from "../fields.ts";
-import { type DeviceValue, parseValue } from "../values.ts";
+import { type DeviceValue, formatValue, parseValue } from "../values.ts";
 
 /** One property of a device as MQTT shows it. */
 export interface MqttPoint {
@@ -14,8 +14,8 @@ export interface MqttPoint {
     /** JSON pointer to the time of the value, ms or RFC 3339. */
     readonly timestampPointer: string | undefined;
     readonly writeTopic: string | undefined;
-    /** What is published for a desired value; `{value}` and `{json}` stand for its text and its JSON. */
-    readonly writeTemplate: string;
+    /** What is published for a desired value; `{value}` and `{json}` stand for its text and its JSON. Undefined: the value itself. */
+    readonly writeTemplate: string | undefined;
     readonly qos: 0 | 1 | 2;
     readonly retain: boolean;
 }
@@ -46,7 +46,7 @@ export function parseMqttVisitor(instance: DeviceInstance, property: PropertyIns
         pointer,
         timestampPointer: option("timestampPointer"),
         writeTopic,
-        writeTemplate: option("writeTemplate") ?? "{value}",
+        writeTemplate: option("writeTemplate"),
         qos,
         retain: field(data, "retain") === true || field(data, "retain") === "true",
     };
@@ -67,6 +67,9 @@ export function valueIn(point: MqttPoint, payload: unknown): DeviceValue {
         const reason = `is not at ${pointer ?? "the payload"}`;
         throw new RedgeError("REDGE_DEVICE_VALUE", { property: property.name, value: "", reason });
     }
+    if (pointer === undefined && property.type === "BYTES" && (typeof found === "string" || Buffer.isBuffer(found)))
+        return Buffer.from(found).toString("base64");
+    if (Buffer.isBuffer(found)) return parseValue(property.type, found.toString("utf8"), property.name);
     if (typeof found === "string") return parseValue(property.type, found, property.name);
     if (typeof found === "boolean" || typeof found === "number") {
         const asText = property.type === "BOOLEAN" ? String(Boolean(found)) : String(found);
@@ -83,9 +86,12 @@ export function timestampIn(point: MqttPoint, payload: unknown): number | undefi
     return Number.isFinite(ms) ? ms : undefined;
 }
 
-export function fillPayload({ writeTemplate }: MqttPoint, value: DeviceValue): string {
+/** Bytes are published as they are unless a template says how, everything else as text. */
+export function fillPayload({ property, writeTemplate }: MqttPoint, value: DeviceValue): string | Buffer {
+    if (writeTemplate === undefined)
+        return property.type === "BYTES" ? Buffer.from(String(value), "base64") : formatValue(value);
     const json = typeof value === "bigint" ? String(value) : JSON.stringify(value);
-    return writeTemplate.replaceAll("{value}", String(value)).replaceAll("{json}", json);
+    return writeTemplate.replaceAll("{value}", formatValue(value)).replaceAll("{json}", json);
 }
 
 /** RFC 6901. */
