@@ -27,7 +27,8 @@ export class ServedMetrics {
     readonly #registration: Registration;
     /** Undefined when it is off. */
     readonly api: MetricsApi | undefined;
-    readonly #certificate: ServiceCertificate;
+    /** Made when it is first needed. */
+    #certificate: ServiceCertificate | undefined;
     #said: string | undefined;
 
     constructor(config: CloudStreamConfig, ports: ServedMetricsPorts) {
@@ -35,14 +36,18 @@ export class ServedMetrics {
         this.#config = config;
         this.#ports = ports;
         this.#registration = new Registration(cluster);
-        this.#certificate = serviceCertificate(clock);
         const usage = new TunnelUsage(cluster, tunnels, clock);
         this.api = config.metricsApi === "on" ? new MetricsApi({ usage, cluster, authorities, clock }) : undefined;
     }
 
     /** What a caller sees who dials a server name; undefined: what everybody sees. */
     contextFor(serverName: string): SecureContext | undefined {
-        return serverName === METRICS_HOST ? this.#certificate.context : undefined;
+        return this.api !== undefined && serverName === METRICS_HOST ? this.#shown().context : undefined;
+    }
+
+    #shown(): ServiceCertificate {
+        this.#certificate ??= serviceCertificate(this.#ports.clock);
+        return this.#certificate;
     }
 
     /** Makes the API server ask here, or no longer. Never rejects: failures are logged and answered. */
@@ -60,7 +65,7 @@ export class ServedMetrics {
 
     async #put(streamPort: number): Promise<Served> {
         const { authorities } = this.#ports;
-        const { certPem } = this.#certificate;
+        const { certPem } = this.#shown();
         const { host, port } = addressOf(this.#config.streamAddress ?? `${this.#config.streamHost}:${streamPort}`);
         const isTrusted = authorities.frontProxy !== undefined;
         const registered = await this.#registration.put({ host, port, certPem, isTrusted });
