@@ -102,7 +102,6 @@ export class Listener {
         const redge = parseSession(request.headers[SESSION_HEADER]);
         const remoteAddress = (request.socket as Socket).remoteAddress ?? "";
         this.#upgrader.handleUpgrade(request, socket, head, (webSocket: WebSocket) => {
-            peer.setNoDelay(true);
             this.#admission.joined({ node, connection: new WebSocketConnection(webSocket), redge, remoteAddress });
         });
     }

@@ -35,14 +35,14 @@ export class MemoryCluster implements KubeClient {
     }
 
     async get(ref: ObjectRef): Promise<KubeObject> {
-        return structuredClone(this.#at(ref));
+        return copyOf(this.#at(ref));
     }
 
     async list({ type, namespace }: ListQuery): Promise<KubeList> {
         this.#check();
         const items = [...this.#objects]
             .filter(([key, object]) => key.startsWith(`${type.plural}/`) && inNamespace(object, namespace))
-            .map(([, object]) => structuredClone(object));
+            .map(([, object]) => copyOf(object));
         return { apiVersion: "v1", kind: "List", metadata: { resourceVersion: String(this.#version) }, items };
     }
 
@@ -51,7 +51,7 @@ export class MemoryCluster implements KubeClient {
         const { name, namespace } = object.metadata;
         const key = keyOf({ type, namespace, name });
         if (this.#objects.has(key)) throw status(409, "AlreadyExists", key);
-        const created = structuredClone(object);
+        const created = copyOf(object);
         created.metadata.uid ??= randomUUID();
         return this.#put(key, created, "ADDED", type);
     }
@@ -61,7 +61,7 @@ export class MemoryCluster implements KubeClient {
         const { resourceVersion } = object.metadata;
         const current = this.#at({ type, namespace, name }).metadata.resourceVersion;
         if (resourceVersion !== undefined && resourceVersion !== current) throw status(409, "Conflict", name);
-        return this.#put(keyOf({ type, namespace, name }), structuredClone(object), "MODIFIED", type);
+        return this.#put(keyOf({ type, namespace, name }), copyOf(object), "MODIFIED", type);
     }
 
     async patch(ref: ObjectRef, patch: unknown, type: PatchType, options?: PatchOptions): Promise<KubeObject> {
@@ -103,7 +103,7 @@ export class MemoryCluster implements KubeClient {
                     continue;
                 }
                 at += 1;
-                yield structuredClone(next.event);
+                yield copyOf(next.event);
             }
         } finally {
             signal.removeEventListener("abort", watcher);
@@ -148,7 +148,7 @@ export class MemoryCluster implements KubeClient {
     }
 
     #tell(plural: string, event: WatchEvent): void {
-        this.#historyOf(plural).push({ version: this.#version, event: structuredClone(event) });
+        this.#historyOf(plural).push({ version: this.#version, event: copyOf(event) });
         for (const watcher of [...this.#watchers]) watcher();
     }
 
@@ -169,7 +169,7 @@ export class MemoryCluster implements KubeClient {
         object.metadata.resourceVersion = String(this.#version);
         this.#objects.set(key, object);
         this.#tell(resource.plural, { type, object });
-        return structuredClone(object);
+        return copyOf(object);
     }
 }
 
@@ -187,13 +187,18 @@ function status(code: number, reason: string, what: string): RedgeError {
 
 /** JSON merge patch (RFC 7396), except that undefined changes nothing. */
 function merge(target: unknown, patch: unknown): unknown {
-    if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return structuredClone(patch);
+    if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return copyOf(patch);
     const base = target !== null && typeof target === "object" && !Array.isArray(target) ? target : {};
-    const result: Record<string, unknown> = structuredClone(base) as Record<string, unknown>;
+    const result: Record<string, unknown> = copyOf(base) as Record<string, unknown>;
     for (const [key, value] of Object.entries(patch)) {
         if (value === undefined) continue;
         if (value === null) delete result[key];
         else result[key] = merge(result[key], value);
     }
     return result;
+}
+
+/** Objects are JSON; for small ones this costs a third of `structuredClone`, which benches would measure. */
+function copyOf<T>(value: T): T {
+    return value === undefined ? value : (JSON.parse(JSON.stringify(value)) as T);
 }
