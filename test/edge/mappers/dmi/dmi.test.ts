@@ -276,6 +276,24 @@ describe("DMI with a stock mapper", () => {
         });
     });
 
+    test("a mapper that answers what is no message is asked again, and what it reports meanwhile is taken", async () => {
+        const harness = await startTwin();
+        await startDmi(harness);
+        const answers = [Buffer.from([0xff, 0xff, 0xff]), Buffer.from([0x0a, 0x7f]), Buffer.alloc(100_000, "x")];
+        const stock = await startStockMapper(join(folder, "dmi.sock"), join(folder, "mapper.sock"), answers);
+        cleanups.push(() => stock.stop());
+        await stock.register();
+        await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
+        await harness.cloud("insert", "default/device/thermo-1", device(undefined));
+        await eventually(() => expect(stock.calls.length).toBeGreaterThan(0));
+        await stock.report("temperature", "22");
+        await eventually(() => expect(twin(harness, "temperature")).toMatchObject({ actual: { value: "22" } }));
+        await eventually(() => expect(stock.calls.map(([name]) => name)).toContain("RegisterDevice"));
+        const names = stock.calls.map(([name]) => name);
+        expect(names.filter((name) => name === "CreateDeviceModel").length).toBeGreaterThan(1);
+        expect(names.lastIndexOf("CreateDeviceModel")).toBeLessThan(names.indexOf("RegisterDevice"));
+    }, 30_000);
+
     test("a socket that another process serves is not taken away", async () => {
         const harness = await startTwin();
         await startDmi(harness);

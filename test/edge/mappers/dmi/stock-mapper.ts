@@ -25,13 +25,29 @@ export interface StockMapper {
     stop(): Promise<void>;
 }
 
-/** A mapper as KubeEdge's framework makes them, by its own description of the interface. */
-export async function startStockMapper(dmiSocket: string, socket: string): Promise<StockMapper> {
+/**
+ * A mapper as KubeEdge's framework makes them, by its own description of the interface. `answers`: bytes that it answers instead of a
+ * message, one after the other.
+ */
+export async function startStockMapper(
+    dmiSocket: string,
+    socket: string,
+    answers: Buffer[] = [],
+): Promise<StockMapper> {
     const calls: [string, Message][] = [];
     const server = new grpc.Server();
-    const methods = Object.keys(v1beta1.DeviceMapperService.service);
+    const { service } = v1beta1.DeviceMapperService;
+    const methods = Object.keys(service);
     server.addService(
-        v1beta1.DeviceMapperService.service,
+        Object.fromEntries(
+            Object.entries(service).map(([name, method]) => [
+                name,
+                {
+                    ...method,
+                    responseSerialize: (value: Message) => answers.shift() ?? method.responseSerialize(value),
+                },
+            ]),
+        ),
         Object.fromEntries(
             methods.map((name) => [
                 name,
