@@ -37,6 +37,8 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["node", "/usr/sr
 CMD ["cloud"]
 
 FROM base AS edge
+# See cli/host/edge-heap.ts.
+ENV NODE_OPTIONS=--max-semi-space-size=2 MALLOC_ARENA_MAX=2
 EXPOSE 1881 1883
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["node", "/usr/src/redge/node_modules/@redge/node-red-kubeedge/dist/cli/health.js", "edge"]
 CMD ["edge"]

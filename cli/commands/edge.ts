@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../failure.ts";
 import { recallCloud } from "../host/cloud-record.ts";
+import { keepHeapSmall } from "../host/edge-heap.ts";
 import { BOILER_PORT, claimPorts, redgeHome } from "../host/environment.ts";
 import { runRole } from "../host/run-role.ts";
 
@@ -43,6 +44,7 @@ Environment: REDGE_HOME, REDGE_MQTT_PORT, REDGE_EDGE_EDITOR_PORT, REDGE_EDITOR (
         if (options.join !== undefined) useCloud(options.join, options);
         if (options.token !== undefined) process.env["REDGE_JOIN_TOKEN"] = options.token;
         if (options.name !== undefined) process.env["REDGE_NODE_NAME"] = options.name;
+        keepHeapSmall();
         recallCloud(join(redgeHome(), "edge"));
         const demo = options.demo === true;
         return runRole({
