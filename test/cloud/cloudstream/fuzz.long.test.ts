@@ -84,7 +84,7 @@ async function flood(socket: WebSocket, messages: number): Promise<number> {
     return sent;
 }
 
-describe("noise at the tunnel", { timeout: 1_200_000 }, () => {
+describe("noise at the tunnel", { timeout: 3_600_000 }, () => {
     let streams: Streams;
     let before: number;
     beforeEach(async () => {
