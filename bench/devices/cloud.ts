@@ -19,15 +19,22 @@ import { createKubeClient } from "../../src/kube/client/https-client.ts";
 import { statusReason } from "../../src/kube/client/status-error.ts";
 import { Kinds, type KubeObject } from "../../src/kube/types.ts";
 import { openStore } from "../../src/store/open-store.ts";
+import { memoryMiB, printGoal } from "./figures.ts";
 
 /**
  * The cloud's share: reports as they leave CloudHub → DeviceController → API server (the embedded one, over TLS, on the
  * sqlite store) → confirmation. Prints, for each number of devices, reports per second confirmed, the time from the
- * report to its confirmation, and how many writes that took.
+ * report to its confirmation, then what each of 10,000 devices costs this process: controller, API server and store.
+ * That none is lost in an outage needs both ends and is counted in `test/faults/device-outage.test.ts`: 10,000 reports, those of
+ * ten minutes at 16 a second.
  */
 const COUNTS = [1, 100, 1000];
-const RATE_PER_SECOND = Number(process.argv[2] ?? 1000);
+const RATE_PER_SECOND = Number(process.argv[2] ?? 1200);
 const SECONDS = 10;
+/** What is offered is a little more than what is to be reached, so that the last confirmations do not spoil the rate. */
+const GOAL_PER_SECOND = 1000;
+const GOAL_P99_MS = 1000;
+const MANY = 10_000;
 const API_VERSION = "devices.kubeedge.io/v1beta1";
 
 const ports = { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random };
@@ -63,12 +70,31 @@ for (const count of COUNTS) {
     await waitForStatuses(count);
     const readyMs = performance.now() - startedMs;
     const result = await reportFor(count);
+    const { perSecond, p50, p99 } = result;
     process.stdout.write(
-        `${String(count).padStart(5)} devices (created in ${createdMs.toFixed(0)} ms, all with status after ${readyMs.toFixed(0)} ms): ` +
-            `${result.perSecond.toFixed(0)} reports/s confirmed of ${RATE_PER_SECOND}/s sent, ` +
-            `p50 ${result.p50.toFixed(0)} ms, p99 ${result.p99.toFixed(0)} ms\n`,
+        `${String(count).padStart(5)} devices (created in ${createdMs.toFixed(0)} ms, all with status after ${readyMs.toFixed(0)} ms)\n`,
+    );
+    printGoal(
+        `${count} devices: reports confirmed of ${RATE_PER_SECOND}/s sent; p50 / p99`,
+        `${perSecond.toFixed(0)} /s; ${p50.toFixed(0)} / ${p99.toFixed(0)} ms`,
+        perSecond >= GOAL_PER_SECOND && p99 < GOAL_P99_MS,
+        "1,000/s with a p99 below 1 s [36/s]",
     );
 }
+const beforeMiB = memoryMiB();
+await Promise.all(
+    Array.from({ length: 16 }, async () => {
+        for (let index = made++; index < MANY; index = made++) await makeDevice(index);
+    }),
+);
+await waitForStatuses(MANY);
+const kib = ((memoryMiB() - beforeMiB) * 1024) / (MANY - 1000);
+printGoal(
+    "cloud memory for each of 10,000 devices, with its DeviceStatus",
+    `${kib.toFixed(1)} KiB`,
+    kib < 10,
+    "10 KiB [about 30 KiB in CloudCore]",
+);
 await controller.stop();
 await cluster.close();
 await plane.stop();
