@@ -30,8 +30,8 @@ USER 1000:0
 ENTRYPOINT ["node", "/usr/src/redge/node_modules/@redge/node-red-kubeedge/dist/cli/redge.js"]
 
 FROM base AS cloud
-# The read buffer of each connection gets a mapping of its own: see cli/host/malloc.ts.
-ENV REDGE_CLOUD_HOST=0.0.0.0 MALLOC_MMAP_THRESHOLD_=65536
+# See cli/host/cloud-heap.ts.
+ENV REDGE_CLOUD_HOST=0.0.0.0 NODE_OPTIONS=--max-semi-space-size=4 MALLOC_MMAP_THRESHOLD_=65536
 EXPOSE 1880 6443 10000 10001/udp 10002 10003 10004
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["node", "/usr/src/redge/node_modules/@redge/node-red-kubeedge/dist/cli/health.js", "cloud"]
 CMD ["cloud"]

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MALLOC_FOR_MANY_CONNECTIONS } from "../../cli/host/malloc.ts";
+import { CLOUD_NODE_FLAGS, MALLOC_FOR_MANY_CONNECTIONS } from "../../cli/host/cloud-heap.ts";
 import type { TestPki } from "../../test/support/link/test-pki.ts";
 import type { ApiKind } from "./cluster.ts";
 import type { Job } from "./server-jobs.ts";
@@ -55,8 +55,8 @@ export class ServerProcess {
         };
         writeFileSync(path, JSON.stringify(options), { mode: 0o600 });
         const child = fork(process.argv[1] ?? "", ["--serve", path], {
-            execArgv: ["--expose-gc"],
-            // As the image and `redge site` start a cloud.
+            // As `redge cloud` starts.
+            execArgv: ["--expose-gc", ...CLOUD_NODE_FLAGS],
             env: { ...MALLOC_FOR_MANY_CONNECTIONS, ...process.env },
         });
         this.#child = child;

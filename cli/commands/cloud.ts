@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../failure.ts";
+import { startForManyConnections } from "../host/cloud-heap.ts";
 import { claimPorts, kubeconfigPath, redgeHome } from "../host/environment.ts";
-import { startForManyConnections } from "../host/malloc.ts";
 import { runRole } from "../host/run-role.ts";
 
 export const cloudCommand: Command = {

@@ -6,9 +6,9 @@ import { RedgeError } from "../../src/core/errors/redge-error.ts";
 import type { KubeClient } from "../../src/kube/client/client.ts";
 import { createKubeClient } from "../../src/kube/client/https-client.ts";
 import { connectionFromKubeconfig } from "../../src/kube/client/kubeconfig.ts";
+import { CLOUD_NODE_FLAGS, MALLOC_FOR_MANY_CONNECTIONS } from "../host/cloud-heap.ts";
 import { EDGE_MALLOC, EDGE_NODE_FLAGS } from "../host/edge-heap.ts";
 import { BOILER_PORT, claimPorts, kubeconfigPath, localCloudUrls, redgeHome } from "../host/environment.ts";
-import { MALLOC_FOR_MANY_CONNECTIONS } from "../host/malloc.ts";
 import { checkPorts } from "../host/ports.ts";
 import { ADMIN_USER, ensureFolder, keptSecret } from "../host/secrets.ts";
 import { applyDemo } from "./demo.ts";
@@ -40,7 +40,7 @@ export async function runSite(options: { readonly demo: boolean }): Promise<numb
     const cloud = new RoleProcess({
         ...shared,
         role: "cloud",
-        nodeFlags: [],
+        nodeFlags: CLOUD_NODE_FLAGS,
         args: ["cloud"],
         env: () => ({ ...MALLOC_FOR_MANY_CONNECTIONS, ...process.env }),
     });

@@ -7,7 +7,11 @@ import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { build } from "esbuild";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { environmentForManyConnections, MALLOC_FOR_MANY_CONNECTIONS } from "../../cli/host/malloc.ts";
+import {
+    CLOUD_NODE_FLAGS,
+    environmentForManyConnections,
+    MALLOC_FOR_MANY_CONNECTIONS,
+} from "../../cli/host/cloud-heap.ts";
 
 const NAME = "MALLOC_MMAP_THRESHOLD_";
 
@@ -26,9 +30,9 @@ describe.runIf(process.platform === "linux" && process.execve !== undefined)(
             folder = mkdtempSync(join(tmpdir(), "redge-malloc-"));
             script = join(folder, "start.mjs");
             const contents =
-                `import { startForManyConnections } from ${JSON.stringify(resolve("cli/host/malloc.ts"))};` +
+                `import { startForManyConnections } from ${JSON.stringify(resolve("cli/host/cloud-heap.ts"))};` +
                 `startForManyConnections();` +
-                `process.stdout.write(JSON.stringify([process.pid, process.env.${NAME}, ...process.argv.slice(2)]));` +
+                `process.stdout.write(JSON.stringify([process.pid, process.env.${NAME}, ...process.execArgv, ...process.argv.slice(2)]));` +
                 `process.exit(3);`;
             const { outputFiles } = await build({
                 stdin: { contents, resolveDir: resolve(".") },
@@ -41,7 +45,7 @@ describe.runIf(process.platform === "linux" && process.execve !== undefined)(
         });
         afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-        test("is the same process with the same arguments, output and exit code, and glibc told", async () => {
+        test("is the same process with the same arguments, output and exit code, and both heaps told", async () => {
             const { [NAME]: _, ...env } = process.env;
             const child = spawn(process.execPath, [script, "cloud", "--host", "0.0.0.0"], { env });
             const [said, warned, [code]] = await Promise.all([
@@ -51,7 +55,7 @@ describe.runIf(process.platform === "linux" && process.execve !== undefined)(
             ]);
             expect(warned).toBe("");
             expect(code).toBe(3);
-            expect(JSON.parse(said)).toEqual([child.pid, "65536", "cloud", "--host", "0.0.0.0"]);
+            expect(JSON.parse(said)).toEqual([child.pid, "65536", ...CLOUD_NODE_FLAGS, "cloud", "--host", "0.0.0.0"]);
         });
     },
 );
