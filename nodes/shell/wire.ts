@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { randomUUID } from "node:crypto";
+import { cloneJson } from "../../src/core/clone.ts";
 import { RedgeError } from "../../src/core/errors/redge-error.ts";
 import { parseEnvelope } from "../../src/envelope/codec.ts";
 import type { Envelope } from "../../src/envelope/envelope.ts";
@@ -40,24 +42,11 @@ export function toMessage(envelope: Envelope, fresh: () => string, about?: Messa
         ...kept,
         _msgid: about?._msgid ?? fresh(),
         topic: envelope.route.resource,
-        payload: copyOf(envelope.content),
+        payload: cloneJson(envelope.content),
         route: { ...envelope.route },
         header: { ...envelope.header },
         ...(envelope.node === undefined ? {} : { node: envelope.node }),
     };
-}
-
-/** What came out of JSON is copied key by key, several times faster than structuredClone, which takes the rest. */
-function copyOf(value: unknown): unknown {
-    if (typeof value !== "object" || value === null) return value;
-    if (Array.isArray(value)) return value.map(copyOf);
-    if (Object.getPrototypeOf(value) !== Object.prototype) return structuredClone(value);
-    const copy: Record<string, unknown> = {};
-    for (const key of Object.keys(value)) {
-        if (key === "__proto__") return structuredClone(value);
-        copy[key] = copyOf((value as Record<string, unknown>)[key]);
-    }
-    return copy;
 }
 
 function content(payload: unknown): unknown {

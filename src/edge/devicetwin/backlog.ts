@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import type { GroupCommit } from "../../store/group-commit.ts";
 import type { DocumentStore } from "../../store/store.ts";
-import type { GroupCommit } from "./group-commit.ts";
 import type { TwinProperty } from "./records.ts";
 
 /** One report that has to reach the cloud as it was. */

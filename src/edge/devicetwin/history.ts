@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import type { GroupCommit } from "../../store/group-commit.ts";
 import type { DocumentStore } from "../../store/store.ts";
 import type { TwinChange } from "./documents.ts";
-import type { GroupCommit } from "./group-commit.ts";
 import type { StoredValue } from "./records.ts";
 
 const HISTORY = "history/";

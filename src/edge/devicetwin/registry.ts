@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { GroupCommit } from "../../store/group-commit.ts";
 import type { DocumentStore } from "../../store/store.ts";
 import { type DeviceInstance, resolveDevice } from "../mappers/device-instance.ts";
 import { field, text } from "../mappers/fields.ts";
-import { GroupCommit } from "./group-commit.ts";
 import { type DeviceRecord, fromStored, type StoredRecord, toStored } from "./records.ts";
 
 const DEVICE = "device/";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { GroupCommit } from "../../store/group-commit.ts";
 import type { DocumentStore } from "../../store/store.ts";
-import { GroupCommit } from "../devicetwin/group-commit.ts";
 
 export interface RetainedMessage {
     readonly topic: string;

@@ -2,8 +2,8 @@
 import { Readable } from "node:stream";
 import type { Client, Subscription } from "aedes" with { "resolution-mode": "import" };
 import MemoryPersistence from "aedes-persistence/asyncPersistence.js";
+import { GroupCommit } from "../../store/group-commit.ts";
 import type { DocumentStore } from "../../store/store.ts";
-import { GroupCommit } from "../devicetwin/group-commit.ts";
 import { type KeptPacket, keptOf, packetOf, type QueuedPacket } from "./session-packets.ts";
 
 type ClientId = Client["id"];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isDeepStrictEqual } from "node:util";
+import { cloneJson } from "../../core/clone.ts";
 import { isRecord, type JsonRecord } from "../../core/json.ts";
-import { cloneJson } from "../../kube/meta/clone.ts";
 import type { KubeObject } from "../../kube/types.ts";
 
 /** What the API server sets: nobody changes it by writing the object. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { isDeepStrictEqual } from "node:util";
+import { cloneJson } from "../../core/clone.ts";
 import { isRecord } from "../../core/json.ts";
-import { cloneJson } from "../meta/clone.ts";
 
 /** A patch that cannot be applied to this document; the text says why. */
 export class PatchError extends Error {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { cloneJson } from "../meta/clone.ts";
+import { cloneJson } from "../../core/clone.ts";
 import { isoSeconds } from "../meta/time.ts";
 import type { KubeObject } from "../types.ts";
 import type { ServedResource } from "./resources.ts";

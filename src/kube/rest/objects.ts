@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../core/clock.ts";
-import { cloneJson } from "../meta/clone.ts";
+import { cloneJson } from "../../core/clone.ts";
 import { isoSeconds } from "../meta/time.ts";
 import { CommitConflict, type ObjectKey, type ObjectRegistry } from "../storage/registry.ts";
 import { Stored } from "../storage/stored.ts";

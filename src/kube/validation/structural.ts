@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { cloneJson } from "../../core/clone.ts";
 import { isRecord, type JsonRecord } from "../../core/json.ts";
-import { cloneJson } from "../meta/clone.ts";
 
 /** The schema of a custom resource version (apiextensions.k8s.io/v1 JSONSchemaProps, structural). */
 export type StructuralSchema = JsonRecord;

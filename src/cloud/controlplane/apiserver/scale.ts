@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { cloneJson } from "../../../core/clone.ts";
 import { asRecord, asText, isRecord, type JsonRecord } from "../../../core/json.ts";
 import type { Applier } from "../../../kube/apply/applier.ts";
-import { cloneJson } from "../../../kube/meta/clone.ts";
 import { builtinSchema } from "../../../kube/openapi/builtin.ts";
 import { asKubeObject, mediaTypeOf, parseText, readBody } from "../../../kube/rest/body.ts";
 import { writeOptions } from "../../../kube/rest/context.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { DocumentStore, StoreOp } from "../../store/store.ts";
+import type { DocumentStore, StoreOp } from "./store.ts";
 
 /**
  * Gathers writes while one is under way, so that many small changes cost one flush of the disk. A key written several
