@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { randomUUID } from "node:crypto";
 import { cloneJson } from "../../src/core/clone.ts";
 import { RedgeError } from "../../src/core/errors/redge-error.ts";
