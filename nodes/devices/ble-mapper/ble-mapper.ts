@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { BleMapperConfig } from "../../../src/edge/mappers/ble/index.ts";
 import { attachComponent } from "../../shell/component-node.ts";
 import type { NodeDef, NodeRed, RedNode } from "../../shell/red.ts";

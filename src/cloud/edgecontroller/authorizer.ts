@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { asRecord, asText, type JsonRecord } from "../../core/json.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { isNotFound } from "../../kube/client/status-error.ts";

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { GroupCommit } from "../../store/group-commit.ts";
 import type { DocumentStore } from "../../store/store.ts";
 import { type DeviceInstance, resolveDevice } from "../mappers/device-instance.ts";

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { parseQuantity } from "../../kube/quantity.ts";
 import { nodeAllocatable } from "./node/allocatable.ts";
 import type { NodeStatus } from "./node/node-status.ts";

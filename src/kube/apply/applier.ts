@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { WriteOptions } from "../rest/objects.ts";
 import type { ServedResource } from "../rest/resources.ts";
 import type { Stored } from "../storage/stored.ts";

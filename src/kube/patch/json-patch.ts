@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { isDeepStrictEqual } from "node:util";
 import { cloneJson } from "../../core/clone.ts";
 import { isRecord } from "../../core/json.ts";

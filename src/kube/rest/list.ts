@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { type FieldMatcher, fieldMatcher, parseFieldSelector } from "../selectors/fields.ts";
 import { everything, type LabelMatcher, parseLabelSelector } from "../selectors/labels.ts";
 import type { ObjectReader, Snapshot } from "../storage/registry.ts";

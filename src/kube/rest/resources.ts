@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { MergeSchema } from "../patch/strategic.ts";
 import type { FieldPaths } from "../selectors/fields.ts";
 import type { Column } from "../tables/table.ts";

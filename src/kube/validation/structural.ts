@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { cloneJson } from "../../core/clone.ts";
 import { isRecord, type JsonRecord } from "../../core/json.ts";
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { Clock } from "../../core/clock.ts";
 import { RedgeError } from "../../core/errors/redge-error.ts";
 import type { KubeClient } from "../../kube/client/client.ts";

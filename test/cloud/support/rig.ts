@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { DeviceController, deviceControllerConfig } from "../../../src/cloud/devicecontroller/index.ts";
 import { EdgeController, edgeControllerConfig } from "../../../src/cloud/edgecontroller/index.ts";
 import type { Ports } from "../../../src/core/component.ts";

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { KubeClient, ListQuery, WatchEvent } from "../../../src/kube/client/client.ts";
 import { statusObjectError, unreachable } from "../../../src/kube/client/status-error.ts";
 import type { KubeList, KubeObject } from "../../../src/kube/types.ts";

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { Clock } from "../../../core/clock.ts";
 import { asRecord, asRecords, asText } from "../../../core/json.ts";
 import type { RbacAuthorizer } from "../../../kube/authz/rbac.ts";

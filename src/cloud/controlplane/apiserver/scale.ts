@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { cloneJson } from "../../../core/clone.ts";
 import { asRecord, asText, isRecord, type JsonRecord } from "../../../core/json.ts";
 import type { Applier } from "../../../kube/apply/applier.ts";

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { milli } from "../../../kube/quantity.ts";
 import type { Node } from "../objects/node.ts";
 import type { Container, ContainerPort, Pod, Resources } from "../objects/pod.ts";

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { once } from "node:events";
 import { chmod, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";

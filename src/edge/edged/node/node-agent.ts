@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { Timer } from "../../../core/clock.ts";
 import type { Ports } from "../../../core/component.ts";
 import { errorText, isRedgeError } from "../../../core/errors/redge-error.ts";

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { PressureType } from "../eviction/thresholds.ts";
 import { timeText } from "../pods/status.ts";
 import type { Condition } from "../podspec/types.ts";

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { qosClass } from "../podspec/qos.ts";
 import {
     type Condition,

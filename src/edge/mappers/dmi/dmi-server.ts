@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";

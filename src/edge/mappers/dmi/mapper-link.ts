@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { createHash } from "node:crypto";
 import type { Client } from "@grpc/grpc-js";
 import { type Clock, sleep } from "../../../core/clock.ts";

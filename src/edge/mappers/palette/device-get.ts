@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { Timer } from "../../../core/clock.ts";
 import { type Ports, WireComponent } from "../../../core/component.ts";
 import { RedgeError } from "../../../core/errors/redge-error.ts";

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { statusMessage } from "../../../../kube/client/status-error.ts";
 import { labelSelectorMatcher } from "../../../../kube/selectors/labels.ts";
 import { Kinds } from "../../../../kube/types.ts";
