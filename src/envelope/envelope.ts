@@ -41,6 +41,8 @@ export interface EnvelopeInit {
     readonly timestamp?: number | undefined;
     readonly id?: string | undefined;
     readonly type?: string | undefined;
+    /** The sender waits for an answer that says that it was taken. */
+    readonly sync?: boolean | undefined;
 }
 
 /** A new message with its own id, stamped now unless told otherwise. */
@@ -51,6 +53,7 @@ export function newEnvelope(init: EnvelopeInit): Envelope {
             ...(init.parentId === undefined ? {} : { parent_msg_id: init.parentId }),
             timestamp: init.timestamp ?? Date.now(),
             ...(init.resourceVersion === undefined ? {} : { resourceversion: init.resourceVersion }),
+            ...(init.sync === true ? { sync: true } : {}),
             ...(init.type === undefined ? {} : { type: init.type }),
         },
         route: init.route,

@@ -6,6 +6,7 @@ import { type Envelope, Operation, Source } from "../../envelope/envelope.ts";
 import type { DocumentStore } from "../../store/store.ts";
 import { below } from "../../store/store.ts";
 import { MAPPER_SOURCE } from "../mappers/wire.ts";
+import { withReceipt } from "../receipt.ts";
 import { CloudSide } from "./cloud-side.ts";
 import type { DeviceTwinConfig } from "./config.ts";
 import { TwinContext } from "./context.ts";
@@ -92,7 +93,8 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
         if (header.parent_msg_id !== undefined) {
             this.#reporter.confirm(header.parent_msg_id);
         } else if (route.source === Source.bus) {
-            await this.#mqtt.receive(envelope);
+            const answer = (receipt: Envelope): void => this.#emit("eventbus", receipt);
+            await withReceipt(envelope, Source.twin, () => this.#mqtt.receive(envelope), answer);
         } else if (route.source === MAPPER_SOURCE) {
             await this.#mappers.receive(envelope);
         } else if (route.source === Source.edgehub && route.resource === "link") {

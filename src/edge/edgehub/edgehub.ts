@@ -9,6 +9,7 @@ import type { EdgeIdentity } from "../../link/identity/ports.ts";
 import { CloseCode, DEFAULT_WINDOW } from "../../link/session.ts";
 import type { Closed } from "../../link/transport/connection.ts";
 import type { DocumentStore } from "../../store/store.ts";
+import { withReceipt } from "../receipt.ts";
 import type { EdgeHubConfig } from "./config.ts";
 import { Connector, type Link } from "./connector.ts";
 import { isAcknowledgedResponse, isPush, outputFor } from "./dispatch.ts";
@@ -114,8 +115,13 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
         }
         const kind = durableClass(envelope);
         if (kind !== undefined) {
-            await this.#outbox.add(envelope, kind);
-            this.#metrics.sent.add(1, { class: kind });
+            // The receipt is between the parts of this gateway: what goes up does not ask for it.
+            const { sync: _, ...header } = envelope.header;
+            const keep = async (): Promise<void> => {
+                await this.#outbox.add({ ...envelope, header }, kind);
+                this.#metrics.sent.add(1, { class: kind });
+            };
+            await withReceipt(envelope, Source.edgehub, keep, (receipt) => this.send("user", receipt));
             this.#pump.run();
             return;
         }

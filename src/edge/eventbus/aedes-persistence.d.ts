@@ -13,6 +13,10 @@ declare module "aedes-persistence/asyncPersistence.js" {
         removeSubscriptions(client: Owner, topics: readonly string[]): Promise<void>;
         subscriptionsByClient(client: Owner): Promise<readonly Subscription[]>;
         cleanSubscriptions(client: Owner): Promise<void>;
+        /** A message of quality 2 is released. */
+        incomingDelPacket(client: Owner, packet: { readonly messageId: number }): Promise<void>;
+        /** A session begins anew. */
+        cleanIncoming(client: Owner): Promise<void>;
     }
     export = MemoryPersistence;
 }

@@ -8,11 +8,13 @@ export interface PublishOptions {
 export interface BrokerMessage {
     readonly topic: string;
     readonly payload: Buffer;
+    /** Its client gets no acknowledgement before the message is on disk. */
+    readonly held: boolean;
 }
 
 export interface BrokerHandlers {
-    /** A client published on one of the subscribed topics. */
-    readonly message: (message: BrokerMessage) => void;
+    /** A client published on one of the subscribed topics. What is `held` is answered: once it is on disk, or not at all. */
+    readonly message: (message: BrokerMessage) => Promise<void> | undefined;
     readonly connected: () => void;
     readonly disconnected: (reason: string) => void;
 }

@@ -6,6 +6,7 @@ import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import type { DocumentStore } from "../../store/store.ts";
 import type { Broker, BrokerHandlers, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
+import { Inflow, type Published } from "./inflow.ts";
 import type { Retained } from "./retained.ts";
 import type { Sessions } from "./sessions.ts";
 import { readTlsFiles } from "./tls-files.ts";
@@ -50,7 +51,9 @@ export class EmbeddedBroker implements Broker {
         const users = new Users(this.#config.users);
         const [{ Aedes }, { Sessions }] = await Promise.all([import("aedes"), import("./sessions.ts")]);
         const mayRead = (client: Client, topic: string) => users.maySubscribe(this.#usernames.get(client), topic);
+        const inflow = new Inflow((packet) => this.#take(packet, handlers));
         const sessions = new Sessions({
+            inflow,
             store: this.#parts.sessions,
             queueLimit: this.#config.queueLimit,
             maySubscribe: mayRead,
@@ -74,7 +77,9 @@ export class EmbeddedBroker implements Broker {
             },
             authorizePublish: (client, packet, done) => {
                 const allowed = client === null || users.mayPublish(this.#usernames.get(client), packet.topic);
-                done(allowed && !packet.topic.startsWith("$SYS/") ? null : new Error("publish not permitted"));
+                if (!allowed || packet.topic.startsWith("$SYS/")) done(new Error("publish not permitted"));
+                else if (client === null) done(null);
+                else inflow.publish(client, packet, done);
             },
             // null instead of the subscription: the client is told 0x80 and stays connected (MQTT 3.1.1, 3.9.3)
             authorizeSubscribe: (client, subscription, done) =>
@@ -86,11 +91,9 @@ export class EmbeddedBroker implements Broker {
         this.#aedes = aedes;
         for (const { topic, payload, qos } of await this.#parts.retained.load())
             await this.publish(topic, payload, { qos, retain: true });
-        aedes.on("publish", ({ topic, payload, qos, retain }, client) => {
-            if (retain && !topic.startsWith("$SYS/"))
-                this.#parts.retained.keep({ topic, qos, payload: Buffer.from(payload) });
-            if (client === null || !this.#filters.match(topic)) return;
-            handlers.message({ topic, payload: Buffer.isBuffer(payload) ? payload : Buffer.from(payload) });
+        aedes.on("publish", (packet, client) => {
+            // What clients publish with a quality has been kept before it was acknowledged.
+            if (client === null || packet.qos === 0) void this.#retain(packet)?.catch(() => {});
         });
         await this.#listen(aedes);
         handlers.connected();
@@ -125,6 +128,22 @@ export class EmbeddedBroker implements Broker {
 
     async unsubscribe(filter: string): Promise<void> {
         this.#filters.delete(filter);
+    }
+
+    /** A message of a client, before it is acknowledged: to the wires, and to disk if it is retained. */
+    #take(packet: Published, handlers: BrokerHandlers): Promise<void> | undefined {
+        const { topic, payload, qos } = packet;
+        const kept = qos === 0 ? undefined : this.#retain(packet);
+        if (!this.#filters.match(topic)) return kept;
+        const bytes = Buffer.isBuffer(payload) ? payload : Buffer.from(payload);
+        const taken = handlers.message({ topic, payload: bytes, held: qos > 0 });
+        return kept === undefined || taken === undefined ? (taken ?? kept) : Promise.all([kept, taken]).then(() => {});
+    }
+
+    /** `failed` of the retained messages is told when it does not reach the disk. */
+    #retain({ topic, payload, qos, retain }: Published): Promise<void> | undefined {
+        if (!retain || topic.startsWith("$SYS/")) return undefined;
+        return this.#parts.retained.keep({ topic, qos, payload: Buffer.from(payload) });
     }
 
     async #listen(aedes: Aedes): Promise<void> {

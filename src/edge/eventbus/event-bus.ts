@@ -10,6 +10,7 @@ import type { Broker, BrokerMessage, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
 import { EmbeddedBroker } from "./embedded-broker.ts";
 import { ExternalBroker } from "./external-broker.ts";
+import { Receipts } from "./receipts.ts";
 import { Retained } from "./retained.ts";
 import { FIXED_SUBSCRIPTIONS, isForDeviceTwin, isTopicFilter, isTopicName } from "./topics.ts";
 
@@ -22,6 +23,7 @@ export interface EventBusPorts extends Ports {
 const TOPIC = "topic/";
 const RETAINED = "retained/";
 const SESSIONS = "session/";
+const JOURNAL = "journal/";
 
 /**
  * Ties MQTT to the wires (device plane reference 4): documents of devices go to DeviceTwin, user topics and records up
@@ -34,6 +36,7 @@ export class EventBus extends WireComponent<EventBusOutput> {
     readonly #store: DocumentStore;
     readonly #embedded: EmbeddedBroker | undefined;
     readonly #broker: Broker;
+    readonly #receipts: Receipts;
     readonly #received;
     readonly #published;
     #stopped = false;
@@ -52,6 +55,13 @@ export class EventBus extends WireComponent<EventBusOutput> {
         this.#embedded =
             config.mode === "internal" ? new EmbeddedBroker(config, { retained, sessions, failed }) : undefined;
         this.#broker = this.#embedded ?? new ExternalBroker(config);
+        this.#receipts = new Receipts({
+            store: below(this.#store, JOURNAL),
+            clock: ports.clock,
+            send: (output, message) => this.send(output, message),
+            failed: (thrown) =>
+                ports.log.error("a message that was taken stays in the journal", { reason: errorText(thrown) }),
+        });
         const { metrics } = ports;
         this.#received = metrics.counter("redge_eventbus_received_messages", "Messages taken from MQTT clients", [
             "to",
@@ -70,6 +80,7 @@ export class EventBus extends WireComponent<EventBusOutput> {
         const kept = await this.#store.scan(TOPIC);
         for (const filter of FIXED_SUBSCRIPTIONS) await this.#broker.subscribe(filter);
         for (const { key } of kept) await this.#broker.subscribe(key.slice(TOPIC.length));
+        await this.#receipts.replay();
         await this.#broker.start({
             message: (message) => this.#arrived(message),
             connected: () => this.#connected(),
@@ -82,12 +93,18 @@ export class EventBus extends WireComponent<EventBusOutput> {
     async stop(): Promise<void> {
         if (this.#stopped) return;
         this.#stopped = true;
+        await this.#receipts.stop();
         await this.#broker.stop();
     }
 
     /** @throws REDGE_DEVICE_MESSAGE, REDGE_EVENTBUS_OFFLINE, REDGE_STORE_* */
-    async receive({ route, content }: Envelope): Promise<void> {
+    async receive({ header, route, content }: Envelope): Promise<void> {
         const { operation, resource } = route;
+        if (header.parent_msg_id !== undefined) {
+            const refusal = operation === Operation.error ? String(content) : undefined;
+            this.#receipts.answered(header.parent_msg_id, refusal);
+            return;
+        }
         if (route.source === Source.edgehub && resource === "link") return this.#linkState(operation, content);
         if (operation === Operation.publish) return this.#publish(resource, content);
         if (operation === Operation.subscribe || operation === Operation.unsubscribe) {
@@ -123,9 +140,9 @@ export class EventBus extends WireComponent<EventBusOutput> {
         return { payload: payloadOf(content), options: { qos, retain } };
     }
 
-    #arrived({ topic, payload }: BrokerMessage): void {
-        if (this.#stopped) return;
+    #arrived({ topic, payload, held }: BrokerMessage): Promise<void> | undefined {
         const toTwin = isForDeviceTwin(topic);
+        const output = toTwin ? "devicetwin" : "edgehub";
         const route = {
             source: Source.bus,
             group: Group.user,
@@ -133,9 +150,12 @@ export class EventBus extends WireComponent<EventBusOutput> {
             resource: topic,
         };
         const timestamp = this.#ports.clock.nowMs();
-        this.#received.add(1, { to: toTwin ? "devicetwin" : "edgehub" });
-        if (toTwin) this.send("devicetwin", newEnvelope({ route, content: parsed(payload), timestamp }));
-        else this.send("edgehub", newEnvelope({ route, ...contentOf(payload), timestamp }));
+        this.#received.add(1, { to: output });
+        const content = toTwin ? { content: parsed(payload) } : contentOf(payload);
+        const message = newEnvelope({ route, ...content, timestamp, sync: held });
+        if (held) return this.#receipts.wait(output, message);
+        if (!this.#stopped) this.send(output, message);
+        return undefined;
     }
 
     /** Retained, so that an application that connects later knows at once: `$hw/events/node/<node>/link`. */

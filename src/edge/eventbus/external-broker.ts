@@ -28,7 +28,8 @@ export class ExternalBroker implements Broker {
             for (const filter of this.#filters) this.#subscribe(client, filter);
             handlers.connected();
         });
-        client.on("message", (topic, payload) => handlers.message({ topic, payload }));
+        // Not held: the broker has acknowledged it to the device already, and the library takes one message after the other.
+        client.on("message", (topic, payload) => void handlers.message({ topic, payload, held: false }));
         client.on("close", () => handlers.disconnected("connection closed"));
         client.on("error", (error) => handlers.disconnected(errorText(error)));
     }

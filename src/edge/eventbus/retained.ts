@@ -35,10 +35,16 @@ export class Retained {
         }));
     }
 
-    keep({ topic, payload, qos }: RetainedMessage): void {
+    /** Resolves when it is on disk. @throws REDGE_STORE_* when it is kept in memory alone */
+    async keep({ topic, payload, qos }: RetainedMessage): Promise<void> {
         if (payload.length === 0) this.#commits.delete(topic);
         else this.#commits.put(topic, () => ({ payload: payload.toString("base64"), qos }) satisfies Stored);
-        this.#commits.commit().catch(this.#failed);
+        try {
+            await this.#commits.commit();
+        } catch (thrown) {
+            this.#failed(thrown);
+            throw thrown;
+        }
     }
 
     /** Everything kept so far is on disk, or `failed` knows. */

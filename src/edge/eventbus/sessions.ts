@@ -4,6 +4,7 @@ import type { Client, Subscription } from "aedes" with { "resolution-mode": "imp
 import MemoryPersistence from "aedes-persistence/asyncPersistence.js";
 import { GroupCommit } from "../../store/group-commit.ts";
 import type { DocumentStore } from "../../store/store.ts";
+import type { Inflow } from "./inflow.ts";
 import { type KeptPacket, keptOf, packetOf, type QueuedPacket } from "./session-packets.ts";
 
 type ClientId = Client["id"];
@@ -23,6 +24,7 @@ export interface SessionsParts {
     readonly maySubscribe: (client: Client, topic: string) => boolean;
     /** Told when the store takes nothing; the broker goes on with what it has in memory. */
     readonly failed: (thrown: unknown) => void;
+    readonly inflow: Pick<Inflow, "released" | "forget">;
 }
 
 const SUBSCRIBED = "subscribed/";
@@ -79,11 +81,24 @@ export class Sessions extends MemoryPersistence {
     }
 
     override async cleanSubscriptions(client: Owner): Promise<void> {
+        const queue = this.#queues.get(client.id);
+        // Most clients never had a session: their connecting costs no write.
+        if (queue === undefined && (await this.subscriptionsByClient(client)).length === 0) return;
         await super.cleanSubscriptions(client);
-        for (const { key } of this.#queues.get(client.id) ?? []) this.#commits.delete(key);
+        for (const { key } of queue ?? []) this.#commits.delete(key);
         this.#queues.delete(client.id);
         this.#commits.delete(SUBSCRIBED + client.id);
         await this.settled();
+    }
+
+    override async incomingDelPacket(client: Owner, packet: { readonly messageId: number }): Promise<void> {
+        await super.incomingDelPacket(client, packet);
+        this.#parts.inflow.released(client.id, packet.messageId);
+    }
+
+    override async cleanIncoming(client: Owner): Promise<void> {
+        await super.cleanIncoming(client);
+        this.#parts.inflow.forget(client.id);
     }
 
     async outgoingEnqueue(to: Addressee, packet: QueuedPacket): Promise<void> {

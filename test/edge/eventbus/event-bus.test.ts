@@ -7,7 +7,7 @@ import { silentLogger } from "../../../src/core/log.ts";
 import { noMetrics } from "../../../src/core/metrics.ts";
 import { EventBus, type EventBusConfig, eventBusConfig } from "../../../src/edge/eventbus/index.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../../src/envelope/codec.ts";
-import { type Envelope, newEnvelope, type Route } from "../../../src/envelope/envelope.ts";
+import { type Envelope, newEnvelope, type Route, responseTo } from "../../../src/envelope/envelope.ts";
 import { payloadIn } from "../../../src/envelope/payload.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { DocumentStore } from "../../../src/store/store.ts";
@@ -28,6 +28,8 @@ async function startBus(config: Partial<EventBusConfig> = {}, store: DocumentSto
     const waiting: ((told: [string, Envelope]) => void)[] = [];
     const told: [string, Envelope][] = [];
     bus.on("output", (output, envelope) => {
+        // As DeviceTwin and EdgeHub do when they have it on disk.
+        if (envelope.header.sync) void bus.receive(responseTo(envelope, "OK"));
         const next = waiting.shift();
         if (next === undefined) told.push([output, envelope]);
         else next([output, envelope]);

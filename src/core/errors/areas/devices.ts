@@ -47,6 +47,11 @@ export const deviceErrors = {
         cause: "The external broker is down or refuses this client, and too many messages are waiting already.",
         remedy: "Check the broker's address, user and certificates; the connection is retried by itself.",
     },
+    REDGE_EVENTBUS_NOT_STORED: {
+        message: "A message to {topic} is not on disk and was not acknowledged: {reason}",
+        cause: "The store took nothing (a full disk, most likely), or the gateway was stopping.",
+        remedy: "The MQTT client sends it again when it is connected again; look for what the store says in the log.",
+    },
     REDGE_BLE_LIBRARY: {
         message: "Bluetooth needs the package @jellybrick/dbus-next",
         cause: "It is optional and was left out when Redge was installed.",
