@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import { pauseTar } from "../../src/edge/edged/runtimes/docker/pause-image.ts";
 import { Daemon, ready } from "./daemon.ts";
 import { BUSYBOX, busyboxTar } from "./docker.ts";
+import { removeRules } from "./iptables.ts";
 import { type Part, program } from "./requires.ts";
 
 export const containerdParts: readonly Part[] = [
@@ -32,13 +33,19 @@ export interface ContainerdEngine {
     addImage(name: string): Promise<void>;
 }
 
-/** containerd with CRI, of the test's own: own folders, socket, network and images. */
-export async function startContainerd(): Promise<ContainerdEngine> {
+/**
+ * containerd with CRI, of the test's own: own folders, socket, network and images.
+ * @param options.ociRuntime what pods without a RuntimeClass run on
+ */
+export async function startContainerd(
+    { ociRuntime }: { readonly ociRuntime: "runc" | "crun" } = { ociRuntime: "runc" },
+): Promise<ContainerdEngine> {
     const root = mkdtempSync(join(tmpdir(), "redge-containerd-"));
     const socket = join(root, "containerd.sock");
     const bridge = `rdc${process.pid % 100_000}`;
-    writeNetwork(root, bridge);
-    writeFileSync(join(root, "config.toml"), config(root, socket));
+    const subnet = `10.${64 + (process.pid % 128)}.${(process.pid + 125) % 250}.0/24`;
+    writeNetwork(root, bridge, subnet);
+    writeFileSync(join(root, "config.toml"), config(root, socket, ociRuntime));
     const daemon = new Daemon("containerd", ["--config", join(root, "config.toml")], join(root, "containerd.log"));
     const start = async (): Promise<void> => {
         daemon.start();
@@ -64,12 +71,13 @@ export async function startContainerd(): Promise<ContainerdEngine> {
             await daemon.end("SIGTERM");
             unmountBelow(root);
             spawnSync("ip", ["link", "del", bridge]);
+            removeRules(`\\"${bridge}\\"`, subnet.replace(/0\/24$/, ""));
             rmSync(root, { recursive: true, force: true, maxRetries: 5 });
         },
     };
 }
 
-function config(root: string, socket: string): string {
+function config(root: string, socket: string, ociRuntime: string): string {
     const crun = existsSync("/usr/bin/crun")
         ? `\n    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]\n      runtime_type = "io.containerd.runc.v2"\n      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]\n        BinaryName = "/usr/bin/crun"`
         : "";
@@ -90,15 +98,14 @@ state = "${join(root, "state")}"
     conf_dir = "${join(root, "net.d")}"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
-    default_runtime_name = "runc"
+    default_runtime_name = "${ociRuntime}"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"${crun}
 `;
 }
 
-function writeNetwork(root: string, bridge: string): void {
+function writeNetwork(root: string, bridge: string, subnet: string): void {
     mkdirSync(join(root, "net.d"));
-    const subnet = `10.${64 + (process.pid % 128)}.${(process.pid + 125) % 250}.0/24`;
     const ipam = {
         type: "host-local",
         ranges: [[{ subnet }]],

@@ -15,6 +15,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Daemon, ready } from "./daemon.ts";
+import { removeRules } from "./iptables.ts";
 import { type Part, program } from "./requires.ts";
 
 const CRUN = "/usr/bin/crun";
@@ -124,6 +125,7 @@ export async function startDocker(): Promise<DockerEngine> {
             await daemon.end("SIGTERM");
             await containerd.end("SIGTERM");
             spawnSync("ip", ["link", "del", bridge]);
+            removeRules(` ${bridge} `);
             unmountBelow(root);
             rmSync(root, { recursive: true, force: true, maxRetries: 5 });
         },
