@@ -53,6 +53,7 @@ export class Edged extends WireComponent<EdgedOutput> {
     readonly #volumes: VolumeManager;
     readonly #kubelet: KubeletApi;
     readonly #static: StaticPods;
+    readonly #events: EventRecorder;
     readonly #images: ImageCollector;
     readonly #eviction: EvictionManager;
     #registered = false;
@@ -72,6 +73,7 @@ export class Edged extends WireComponent<EdgedOutput> {
             this.send("events", envelope);
             return envelope;
         });
+        this.#events = events;
         this.#images = new ImageCollector(config, { ...ports, machine, events });
         this.#eviction = new EvictionManager(config, {
             ...ports,
@@ -171,6 +173,7 @@ export class Edged extends WireComponent<EdgedOutput> {
     async stop(): Promise<void> {
         if (this.#stopped) return;
         this.#stopped = true;
+        this.#events.stop();
         this.#client.stop();
         const ended = Promise.all([
             this.#eviction.stop(),

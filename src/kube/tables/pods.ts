@@ -6,6 +6,10 @@ import { age, ageColumn, type Column, nameColumn } from "./table.ts";
 
 const containerStatuses = (object: KubeObject): readonly JsonRecord[] =>
     asRecords(statusOf(object)["containerStatuses"]);
+const initStatuses = (object: KubeObject): readonly JsonRecord[] =>
+    asRecords(statusOf(object)["initContainerStatuses"]);
+const isSidecar = (object: KubeObject, { name }: JsonRecord): boolean =>
+    asRecords(specOf(object)["initContainers"]).find((one) => one["name"] === name)?.["restartPolicy"] === "Always";
 const state = (container: JsonRecord, name: string): JsonRecord | undefined => {
     const found = asRecord(container["state"])[name];
     return found === undefined || found === null ? undefined : asRecord(found);
@@ -25,9 +29,8 @@ export function podPhase(object: KubeObject): string {
         (one) => one["type"] === "PodScheduled" && one["reason"] === "SchedulingGated",
     );
     let reason = gated ? "SchedulingGated" : (asText(status["reason"]) ?? text(status["phase"], "Unknown"));
-    const initReason = initializing(object);
-    if (initReason !== undefined) reason = initReason;
-    else {
+    reason = initReason(object) ?? reason;
+    if (!initializing(object)) {
         let running = false;
         for (const container of [...containerStatuses(object)].reverse()) {
             const waiting = state(container, "waiting");
@@ -41,18 +44,26 @@ export function podPhase(object: KubeObject): string {
         );
         if (reason === "Completed" && running) reason = ready ? "Running" : "NotReady";
     }
-    if (!deleting) return reason;
-    return status["reason"] === "NodeLost" ? "Unknown" : "Terminating";
+    const ended = status["phase"] === "Succeeded" || status["phase"] === "Failed";
+    if (deleting && status["reason"] === "NodeLost") return "Unknown";
+    return deleting && !ended ? "Terminating" : reason;
 }
 
-function initializing(object: KubeObject): string | undefined {
+/** The init containers' states are what counts. */
+function initializing(object: KubeObject): boolean {
+    const initialized = asRecords(statusOf(object)["conditions"]).some(
+        (one) => one["type"] === "Initialized" && one["status"] === "True",
+    );
+    return !initialized && initReason(object) !== undefined;
+}
+
+/** What the first init container that has not done its part, or the first sidecar that is not up, waits for. */
+function initReason(object: KubeObject): string | undefined {
     const containers = asRecords(specOf(object)["initContainers"]);
-    const statuses = asRecords(statusOf(object)["initContainerStatuses"]);
-    for (const [at, container] of statuses.entries()) {
+    for (const [at, container] of initStatuses(object).entries()) {
         const terminated = state(container, "terminated");
         if (terminated !== undefined && count(terminated["exitCode"]) === 0) continue;
-        const sidecar = containers.find((one) => one["name"] === container["name"])?.["restartPolicy"] === "Always";
-        if (sidecar && container["started"] === true) continue;
+        if (isSidecar(object, container) && container["started"] === true) continue;
         if (terminated !== undefined) return `Init:${exitReason(terminated)}`;
         const waiting = asText(state(container, "waiting")?.["reason"]);
         if (waiting !== undefined && waiting !== "PodInitializing") return `Init:${waiting}`;
@@ -61,15 +72,22 @@ function initializing(object: KubeObject): string | undefined {
     return undefined;
 }
 
+/** Sidecars count as the containers they are. */
 function ready(object: KubeObject): string {
-    const done = containerStatuses(object).filter(
-        (one) => one["ready"] === true && state(one, "running") !== undefined,
-    );
-    return `${done.length}/${asRecords(specOf(object)["containers"]).length}`;
+    const sidecars = asRecords(specOf(object)["initContainers"]).filter((one) => one["restartPolicy"] === "Always");
+    const total = asRecords(specOf(object)["containers"]).length + sidecars.length;
+    const up = initStatuses(object).filter((one) => isSidecar(object, one) && one["started"] === true);
+    if (!initializing(object))
+        up.push(...containerStatuses(object).filter((one) => state(one, "running") !== undefined));
+    return `${up.filter((one) => one["ready"] === true).length}/${total}`;
 }
 
+/** Of the init containers as long as they run, of the others and the sidecars afterwards. */
 function restarts(object: KubeObject, nowMs: number): string {
-    const statuses = containerStatuses(object);
+    const init = initStatuses(object);
+    const statuses = initializing(object)
+        ? init
+        : [...init.filter((one) => isSidecar(object, one)), ...containerStatuses(object)];
     const total = statuses.reduce((sum, one) => sum + count(one["restartCount"]), 0);
     const ends = statuses
         .map((one) => asText(asRecord(asRecord(one["lastState"])["terminated"])["finishedAt"]) ?? "")

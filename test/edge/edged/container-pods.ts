@@ -3,8 +3,10 @@ import { readdirSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { type Clock, systemClock } from "../../../src/core/clock.ts";
 import { hostDns } from "../../../src/edge/edged/pods/resolv-conf.ts";
+import type { Container, Pod, PodStatus } from "../../../src/edge/edged/podspec/types.ts";
 import type { PodRuntime } from "../../../src/edge/edged/runtimes/runtime.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
+import { freePorts } from "../../support/free-ports.ts";
 import { FakeMachine } from "./fake-machine.ts";
 import {
     configMap,
@@ -276,6 +278,86 @@ export function containerPods(make: () => Promise<EngineUnderTest>): void {
             state: { terminated: { exitCode: 0 } },
         });
         expect(await logOf(one)).toBe("ready\n");
+        await end(cloud);
+    });
+
+    it("tells in the kubelet's words what it does and what it waits for", async () => {
+        const { cloud } = await gateway();
+        const waitsFor = (reason: string): Promise<PodStatus> =>
+            until(
+                () => {
+                    const status = cloud.status(POD);
+                    const [told] = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+                    return told?.state.waiting?.reason === reason ? status : undefined;
+                },
+                () => `${reason}: ${JSON.stringify(cloud.status(POD))}`,
+                30_000,
+            );
+        const told = (): unknown[] => cloud.events.map(({ type, reason, message }) => [type, reason, message]);
+        const one = (more: Partial<Container>): Partial<Pod["spec"]> => ({
+            containers: [{ name: "web", image: engine.image, command: ["sleep", "3600"], ...more }],
+        });
+
+        cloud.apply(POD, pod("web", one({})));
+        await phaseIs(cloud, "Running");
+        expect(told()).toEqual([
+            ["Normal", "Pulled", `Container image "${engine.image}" already present on machine`],
+            ["Normal", "Created", "Created container: web"],
+            ["Normal", "Started", "Started container web"],
+        ]);
+        await end(cloud);
+
+        cloud.apply(POD, pod("web", one({ image: "Not/An:::Image" })));
+        expect((await waitsFor("InvalidImageName")).startTime).toBeDefined();
+        await end(cloud);
+
+        const image = `127.0.0.1:${(await freePorts(1))[0]}/none:1`;
+        cloud.events.length = 0;
+        cloud.apply(POD, pod("web", one({ image })));
+        const pulling = await waitsFor("ErrImagePull");
+        expect(told()).toEqual([
+            ["Normal", "Pulling", `Pulling image "${image}"`],
+            ["Warning", "Failed", expect.stringMatching(`^Failed to pull image "${image}": .*connection refused`)],
+            ["Warning", "Failed", "Error: ErrImagePull"],
+        ]);
+        await waitsFor("ImagePullBackOff");
+        expect(told().slice(3)).toEqual([
+            ["Normal", "BackOff", `Back-off pulling image "${image}"`],
+            ["Warning", "Failed", "Error: ImagePullBackOff"],
+        ]);
+        expect(pulling.phase).toBe("Pending");
+        await end(cloud);
+
+        cloud.apply(POD, pod("web", one({ command: ["/no/such/command"] })));
+        const refused = (await waitsFor("RunContainerError")).containerStatuses?.[0];
+        expect(refused?.state.waiting?.message).toMatch(/could not start container web: .*no such/);
+        await end(cloud);
+
+        cloud.apply(
+            POD,
+            pod("web", {
+                ...one({}),
+                initContainers: [{ name: "prepare", image: engine.image, command: ["sleep", "3600"] }],
+            }),
+        );
+        const condition = (type: string): unknown => cloud.status(POD)?.conditions?.find((each) => each.type === type);
+        await until(() => cloud.status(POD)?.initContainerStatuses?.[0]?.state.running, "init container runs");
+        expect(condition("Initialized")).toMatchObject({
+            status: "False",
+            message: "containers with incomplete status: [prepare]",
+        });
+        await end(cloud);
+
+        cloud.apply(
+            POD,
+            pod("web", {
+                ...one({}),
+                initContainers: [{ name: "prepare", image: engine.image, command: ["sh", "-c", "sleep 1"] }],
+            }),
+        );
+        await phaseIs(cloud, "Running");
+        expect(condition("Initialized")).not.toHaveProperty("message");
+        expect(condition("Ready")).not.toHaveProperty("reason");
         await end(cloud);
     });
 

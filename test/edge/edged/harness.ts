@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../../src/core/clock.ts";
 import type { ComponentState, Ports } from "../../../src/core/component.ts";
 import { parseConfig } from "../../../src/core/config.ts";
+import type { JsonRecord } from "../../../src/core/json.ts";
 import { createLogger, silentLogger } from "../../../src/core/log.ts";
 import { noMetrics } from "../../../src/core/metrics.ts";
 import { Edged, type EdgedConfig, edgedConfig } from "../../../src/edge/edged/index.ts";
@@ -13,11 +14,15 @@ import type { Pod, PodStatus } from "../../../src/edge/edged/podspec/types.ts";
 import type { PodRuntime } from "../../../src/edge/edged/runtimes/runtime.ts";
 import { MetaManager, type MetaManagerConfig, metaManagerConfig } from "../../../src/edge/metamanager/index.ts";
 import { type Envelope, newEnvelope, responseTo } from "../../../src/envelope/envelope.ts";
+import { builtinSchema } from "../../../src/kube/openapi/builtin.ts";
+import { applyStrategicPatch } from "../../../src/kube/patch/strategic.ts";
 import type { KubeObject } from "../../../src/kube/types.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { DocumentStore } from "../../../src/store/store.ts";
 
 export const NODE = "edge-1";
+export const podMergeSchema = builtinSchema({ group: "", version: "v1", kind: "Pod" });
+const nodeMergeSchema = builtinSchema({ group: "", version: "v1", kind: "Node" });
 
 export const testPorts: Ports = {
     clock: systemClock,
@@ -114,13 +119,14 @@ export class FakeCloud {
         if (type === "podpatch" || type === "nodepatch") {
             const target = `${namespace}/${type.replace("patch", "")}/${name}`;
             const object = this.objects.get(target);
-            const patch = JSON.parse(String(envelope.content)) as { metadata?: { uid?: string }; status: object };
+            const patch = JSON.parse(String(envelope.content)) as { metadata?: { uid?: string }; status: JsonRecord };
             if (object === undefined) {
                 answer({ Object: null, Err: notFound });
                 return;
             }
-            const status = { ...(object["status"] as object), ...patch.status };
-            answer({ Object: this.put(target, { ...object, status }), Err: null });
+            const schema = type === "podpatch" ? podMergeSchema : nodeMergeSchema;
+            const merged = applyStrategicPatch({ status: object["status"] ?? {} }, { status: patch.status }, schema);
+            answer({ Object: this.put(target, { ...object, ...merged }), Err: null });
             return;
         }
         if (type === "serviceaccounttoken") {

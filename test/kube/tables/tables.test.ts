@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
 import { compileJsonPath } from "../../../src/kube/tables/json-path.ts";
-import { podPhase } from "../../../src/kube/tables/pods.ts";
+import { podColumns, podPhase } from "../../../src/kube/tables/pods.ts";
 import { humanDuration } from "../../../src/kube/tables/table.ts";
 import type { KubeObject } from "../../../src/kube/types.ts";
 
@@ -118,5 +118,51 @@ describe("printer column paths", () => {
         [".constructor", []],
     ])("%s", (path, expected) => {
         expect(compileJsonPath(path)(value)).toEqual(expected);
+    });
+});
+
+describe("columns of a pod with init containers and a sidecar", () => {
+    const spec = {
+        initContainers: [{ name: "i" }, { name: "side", restartPolicy: "Always" }],
+        containers: [{ name: "c" }],
+    };
+    const ended = { terminated: { exitCode: 1, reason: "Error", finishedAt: "2026-01-01T00:00:10Z" } };
+    const up = { ready: true, started: true, state: { running: {} } };
+    const row = (status: Record<string, unknown>, metadata: Record<string, unknown> = {}): unknown[] =>
+        podColumns
+            .slice(1, 4)
+            .map(({ value }) =>
+                value(
+                    { apiVersion: "v1", kind: "Pod", metadata: { name: "p", ...metadata }, spec, status } as KubeObject,
+                    Date.parse("2026-01-01T00:00:15Z"),
+                ),
+            );
+
+    it("counts the restarts of an init container as long as it is the one that runs", () => {
+        const waiting = { waiting: { reason: "CrashLoopBackOff" } };
+        const status = {
+            phase: "Pending",
+            conditions: [{ type: "Initialized", status: "False" }],
+            initContainerStatuses: [{ name: "i", restartCount: 3, state: waiting, lastState: ended }, { name: "side" }],
+            containerStatuses: [{ name: "c", state: { waiting: { reason: "PodInitializing" } } }],
+        };
+        expect(row(status)).toEqual(["0/2", "Init:CrashLoopBackOff", "3 (5s ago)"]);
+    });
+
+    it("counts a sidecar as the container it is", () => {
+        const done = { name: "i", restartCount: 3, ready: true, state: { terminated: { exitCode: 0 } } };
+        const status = {
+            phase: "Running",
+            conditions: [{ type: "Initialized", status: "True" }],
+            initContainerStatuses: [done, { name: "side", restartCount: 1, lastState: ended, ...up }],
+            containerStatuses: [{ name: "c", restartCount: 2, ...up }],
+        };
+        expect(row(status)).toEqual(["2/2", "Running", "3 (5s ago)"]);
+    });
+
+    it("shows how a pod ended though it is being deleted", () => {
+        const status = { phase: "Failed", reason: "Evicted" };
+        expect(row(status, { deletionTimestamp: "2026-01-01T00:00:00Z" })[1]).toBe("Evicted");
+        expect(row({ phase: "Running" }, { deletionTimestamp: "2026-01-01T00:00:00Z" })[1]).toBe("Terminating");
     });
 });

@@ -37,6 +37,21 @@ export const edgedErrors = {
         cause: "The engine answered with an error.",
         remedy: "The reason is the engine's own; mend the pod or the engine accordingly.",
     },
+    REDGE_RUNTIME_START: {
+        message: "The container engine could not start container {container}: {reason}",
+        cause: "The command is not in the image, a mount does not fit, or the engine refuses what the pod asks for.",
+        remedy: "Mend the container's command, mounts or securityContext; the start is tried again with the usual back-off.",
+    },
+    REDGE_RUNTIME_NOT_STARTED: {
+        message: 'container "{container}" in pod "{pod}" is waiting to start: {reason}',
+        cause: "Its image is not here yet, or it cannot be started.",
+        remedy: "Look at the pod with kubectl describe.",
+    },
+    REDGE_RUNTIME_NO_PREVIOUS: {
+        message: 'previous terminated container "{container}" in pod "{pod}" not found',
+        cause: "The container has not been restarted, or what it was before is cleared away.",
+        remedy: "Read its log without --previous.",
+    },
     REDGE_RUNTIME_IMAGE: {
         message: "The image {image} cannot be had: {reason}",
         cause: "The image is neither here nor could it be pulled.",

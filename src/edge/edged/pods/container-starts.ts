@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Pod, StateWaiting } from "../podspec/types.ts";
-import { podName } from "../podspec/types.ts";
 import type { ContainerRecord, PodRecord, PodRuntime, SandboxRecord } from "../runtimes/runtime.ts";
 import { Backoff } from "./backoff.ts";
 import type { WorkerDeps } from "./deps.ts";
@@ -16,6 +15,8 @@ export interface StartContext {
     readonly handler: string;
     readonly sandbox: SandboxRecord;
     readonly record: PodRecord | undefined;
+    /** A start takes its time: what is known so far may be told. */
+    readonly slow: () => void;
 }
 
 /** The starts of one pod's containers, the first and all later ones: when each is due, and what those that wait are waiting for. */
@@ -24,6 +25,8 @@ export class ContainerStarts {
     readonly #backoff: Backoff;
     readonly #messages: ExitMessages;
     readonly #waiting = new Map<string, StateWaiting>();
+    /** When the engine could not start what it had made. */
+    readonly #refusedMs = new Map<string, number>();
 
     constructor(deps: WorkerDeps, messages: ExitMessages) {
         this.#deps = deps;
@@ -53,11 +56,18 @@ export class ContainerStarts {
             }
             this.#backoff.next(name);
         }
+        const refusedMs = this.#refusedMs.get(name);
+        const waitMs = refusedMs === undefined ? 0 : this.#backoff.remainingMs(name, refusedMs);
+        if (waitMs > 0) return waitMs;
         const answer = await startContainer(this.#deps, { ...context, view });
         if ("waiting" in answer) {
             this.#waiting.set(name, answer.waiting);
-            return answer.retryMs;
+            if (answer.waiting.reason !== "RunContainerError") return answer.retryMs;
+            this.#backoff.next(name);
+            this.#refusedMs.set(name, this.#deps.clock.nowMs());
+            return this.#backoff.delayMs(name);
         }
+        this.#refusedMs.delete(name);
         this.#waiting.delete(name);
         // A flow may have ended before its start returned: look again at once.
         return answer.started.state.phase === "exited" ? 0 : Number.POSITIVE_INFINITY;
@@ -66,10 +76,12 @@ export class ContainerStarts {
     #crashLoop(pod: Pod, view: ContainerView, exited: ContainerRecord): void {
         const { name } = view.container;
         const delay = this.#backoff.delayMs(name) / 1000;
-        const why = this.#messages.of(exited) ?? "";
-        const message = `back-off ${delay}s restarting failed container=${name} pod=${podName(pod)}${why && `: ${why}`}`;
+        const why = (this.#messages.of(exited) ?? "").trimEnd();
+        const inPod = `${pod.metadata.name}_${pod.metadata.namespace}(${pod.metadata.uid})`;
+        const message = `back-off ${delay}s restarting failed container=${name} pod=${inPod}${why && `: ${why}`}`;
         this.#waiting.set(name, { reason: "CrashLoopBackOff", message });
         const about = containerSubject(pod, view.container, view.kind);
-        this.#deps.events.record(about, "Warning", "BackOff", `Back-off restarting failed container ${name}`);
+        const told = `Back-off restarting failed container ${name} in pod ${inPod}`;
+        this.#deps.events.record(about, "Warning", "BackOff", told);
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Clock } from "../../../core/clock.ts";
+import type { Clock, Timer } from "../../../core/clock.ts";
 import { type Envelope, Operation } from "../../../envelope/envelope.ts";
 import { formatResource } from "../../../envelope/resource.ts";
 import type { KubeObject } from "../../../kube/types.ts";
 import { timeText } from "./status.ts";
 
-/** Repeats are counted in one Event object and told at most this often. */
+/** Repeats are counted in one Event object: the first ones are told at once, later ones together, this often. */
+const AT_ONCE = 5;
 const REPEAT_MS = 30_000;
 const KEEP = 500;
 
@@ -14,6 +15,9 @@ interface Told {
     readonly firstMs: number;
     count: number;
     toldMs: number;
+    lastMs: number;
+    /** Runs while repeats are counted that have not been told. */
+    timer?: Timer;
 }
 
 /** Whom an event is about. */
@@ -51,29 +55,40 @@ export class EventRecorder {
         const known = this.#told.get(key);
         if (known !== undefined) {
             known.count += 1;
-            if (nowMs - known.toldMs < REPEAT_MS) return;
-            known.toldMs = nowMs;
-            this.#send(Operation.update, about, type, reason, message, known, nowMs);
+            known.lastMs = nowMs;
+            const tell = (): void => {
+                this.#settle(known);
+                known.toldMs = this.#clock.nowMs();
+                this.#send(Operation.update, about, type, reason, message, known);
+            };
+            const waitMs = known.count <= AT_ONCE ? 0 : REPEAT_MS - (nowMs - known.toldMs);
+            if (waitMs <= 0) tell();
+            else known.timer ??= this.#clock.after(waitMs, tell);
             return;
         }
         this.#serial += 1;
         const suffix = (BigInt(nowMs) * 1_000_000n + BigInt(this.#serial % 1_000_000)).toString(16);
-        const told: Told = { name: `${about.name}.${suffix}`, firstMs: nowMs, count: 1, toldMs: nowMs };
+        const told: Told = { name: `${about.name}.${suffix}`, firstMs: nowMs, lastMs: nowMs, count: 1, toldMs: nowMs };
         this.#told.set(key, told);
-        const [oldest] = this.#told.keys();
-        if (this.#told.size > KEEP && oldest !== undefined) this.#told.delete(oldest);
-        this.#send(Operation.insert, about, type, reason, message, told, nowMs);
+        const [oldest] = this.#told;
+        if (this.#told.size > KEEP && oldest !== undefined) {
+            this.#settle(oldest[1]);
+            this.#told.delete(oldest[0]);
+        }
+        this.#send(Operation.insert, about, type, reason, message, told);
     }
 
-    #send(
-        operation: string,
-        about: EventSubject,
-        type: string,
-        reason: string,
-        message: string,
-        told: Told,
-        nowMs: number,
-    ): void {
+    /** Counts that have not been told yet are not told any more. */
+    stop(): void {
+        for (const told of this.#told.values()) this.#settle(told);
+    }
+
+    #settle(told: Told): void {
+        told.timer?.cancel();
+        delete told.timer;
+    }
+
+    #send(operation: string, about: EventSubject, type: string, reason: string, message: string, told: Told): void {
         const namespace = about.namespace ?? "default";
         this.#tell(operation, formatResource(namespace, "event", told.name), {
             apiVersion: "v1",
@@ -95,7 +110,7 @@ export class EventRecorder {
             reportingComponent: "kubelet",
             reportingInstance: this.#nodeName,
             firstTimestamp: timeText(told.firstMs),
-            lastTimestamp: timeText(nowMs),
+            lastTimestamp: timeText(told.lastMs),
             count: told.count,
         });
     }

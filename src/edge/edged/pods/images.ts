@@ -8,9 +8,14 @@ import type { PodRuntime, PullCredentials } from "../runtimes/runtime.ts";
 import { Backoff } from "./backoff.ts";
 
 export type ImageAnswer =
-    | { readonly imageId: string; readonly pulled: boolean }
+    | {
+          readonly imageId: string;
+          /** How long the pull took; absent when the image was here. */
+          readonly pulledMs?: number;
+      }
     | {
           readonly waiting: "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName";
+          /** For the container's status. */
           readonly message: string;
           readonly retryMs: number;
       };
@@ -31,21 +36,27 @@ export class ImageKeeper {
         this.#backoff = new Backoff(clock);
     }
 
+    /** `pulling`: the image has to be pulled, which may take long. */
     async ensure(
         runtime: PodRuntime,
         pod: Pod,
         container: Container,
         lookup: (type: string, namespace: string | undefined, name: string) => Promise<KubeObject>,
+        pulling: () => void = () => {},
     ): Promise<ImageAnswer> {
         const image = container.image ?? "";
-        if (!runtime.hasImages) return { imageId: image, pulled: false };
+        if (!runtime.hasImages) return { imageId: image };
+        if (!isReference(image)) {
+            const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`;
+            return { waiting: "InvalidImageName", message, retryMs: 60_000 };
+        }
         const policy =
             container.imagePullPolicy ??
             (/[:@][^/]+$/.test(image) && !image.endsWith(":latest") ? "IfNotPresent" : "Always");
         const present = policy === "Always" ? undefined : await runtime.imageId(image);
         if (present !== undefined) {
             this.#used(present);
-            return { imageId: present, pulled: false };
+            return { imageId: present };
         }
         if (policy === "Never") {
             const message = `Container image "${image}" is not present with pull policy of Never`;
@@ -56,16 +67,18 @@ export class ImageKeeper {
         if (failed !== undefined && retryMs > 0) {
             return {
                 waiting: "ImagePullBackOff",
-                message: `Back-off pulling image "${image}": ${failed.message}`,
+                message: `Back-off pulling image "${image}": ErrImagePull: ${failed.message}`,
                 retryMs,
             };
         }
+        pulling();
+        const beganMs = this.#clock.monotonicMs();
         try {
             const imageId = await this.#pull(runtime, image, await pullCredentials(pod, lookup));
             this.#used(imageId);
             this.#failed.delete(image);
             this.#backoff.reset(image);
-            return { imageId, pulled: true };
+            return { imageId, pulledMs: this.#clock.monotonicMs() - beganMs };
         } catch (thrown) {
             if (!isRedgeError(thrown)) throw thrown;
             this.#backoff.next(image);
@@ -126,6 +139,17 @@ export function credentialsOf(secret: KubeObject): readonly PullCredentials[] {
         const password = entry.password ?? rest.join(":");
         return username === "" ? [] : [{ username, password, serverAddress }];
     });
+}
+
+const COMPONENT = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+const HOST = "(?:[A-Za-z0-9.-]+|\\[[0-9A-Fa-f:]+\\])(?::\\d+)?";
+const REFERENCE = new RegExp(
+    `^(?:${HOST}/)?${COMPONENT}(?:/${COMPONENT})*(?::[\\w][\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z0-9]+)*:[0-9A-Fa-f]{32,})?$`,
+);
+
+/** Whether an image's name is one: [host[:port]/]path[:tag][@digest]. An image's id is none to Kubernetes. */
+export function isReference(image: string): boolean {
+    return REFERENCE.test(image);
 }
 
 /** The host part of an image's name, docker.io when it has none. */

@@ -29,11 +29,12 @@ export function podProber(deps: WorkerDeps, probed: ProbedPod): Prober {
             const host = hostOf(probed.pod(), probed.record()?.sandbox);
             return tryProbe({ runtime, container, containerId, host }, probe, timeoutMs);
         },
-        failed: (container, containerId, kind, message) => {
+        failed: (container, kind, message) => {
             const about = containerSubject(probed.pod(), container, "container");
             const name = `${kind[0]?.toUpperCase()}${kind.slice(1)}`;
             deps.events.record(about, "Warning", "Unhealthy", `${name} probe failed: ${message}`);
-            if (kind === "readiness") return;
+        },
+        dead: (container, containerId, kind) => {
             const grace = graceOf(probed.pod(), probeOf(container, kind));
             probed.kill(container.name, containerId, `failed ${kind} probe`, grace);
         },

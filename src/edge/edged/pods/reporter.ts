@@ -7,6 +7,7 @@ import { formatResource } from "../../../envelope/resource.ts";
 import type { MetaClient } from "../meta-client.ts";
 import type { Pod, PodStatus } from "../podspec/types.ts";
 import { isStatic, makeMirror } from "./mirror.ts";
+import { statusPatch } from "./status-patch.ts";
 
 const RETRY_MS = 5_000;
 
@@ -20,7 +21,9 @@ export class StatusReporter {
     readonly #client: MetaClient;
     #pod: Pod;
     #wanted: PodStatus | undefined;
-    #confirmed: Readonly<Record<string, unknown>> = {};
+    /** What an earlier run of the gateway left in the API. */
+    readonly #found: PodStatus | undefined;
+    #confirmed: Partial<PodStatus> = {};
     #confirmedText = "";
     #sending = false;
     #mirror: { readonly uid: string | undefined } | undefined;
@@ -30,6 +33,7 @@ export class StatusReporter {
 
     constructor(pod: Pod, ports: { clock: Clock; log: Logger; client: MetaClient }, onConfirmed: () => void) {
         this.#pod = pod;
+        this.#found = pod.status;
         this.#clock = ports.clock;
         this.#log = ports.log;
         this.#client = ports.client;
@@ -94,27 +98,10 @@ export class StatusReporter {
     async #send(status: PodStatus): Promise<void> {
         const { namespace, name } = this.#pod.metadata;
         const uid = await this.#uidInApi();
-        const dropped = Object.keys(this.#confirmed).filter((key) => !(key in status));
         const patch = {
             ...(uid === undefined ? {} : { metadata: { uid } }),
-            status: { ...Object.fromEntries(dropped.map((key) => [key, null])), ...status, ...this.#ipLists(status) },
+            status: statusPatch(status, this.#confirmed, this.#found),
         };
         await this.#client.request(Operation.patch, formatResource(namespace, "podpatch", name), JSON.stringify(patch));
-    }
-
-    /**
-     * podIPs and hostIPs merge by address: an address that is gone has to be taken out by name. (`$patch: replace`
-     * would do, but API servers take it for an element where they make the list anew.)
-     */
-    #ipLists(status: PodStatus): Record<string, unknown> {
-        const lists: Record<string, unknown> = {};
-        for (const key of ["podIPs", "hostIPs"] as const) {
-            const now = status[key];
-            if (now === undefined) continue;
-            const before = [...(this.#pod.status?.[key] ?? []), ...((this.#confirmed[key] ?? []) as typeof now)];
-            const gone = new Set(before.map(({ ip }) => ip).filter((ip) => !now.some((one) => one.ip === ip)));
-            lists[key] = [...now, ...[...gone].map((ip) => ({ $patch: "delete", ip }))];
-        }
-        return lists;
     }
 }

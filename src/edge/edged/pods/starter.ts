@@ -7,6 +7,7 @@ import type { Pod, Probe, StateWaiting } from "../podspec/types.ts";
 import { runHandler } from "../probes/handlers.ts";
 import type { ContainerRecord, PodRecord, PodRuntime, SandboxRecord } from "../runtimes/runtime.ts";
 import type { WorkerDeps } from "./deps.ts";
+import { imageEvents } from "./image-events.ts";
 import { type ContainerView, containerHash } from "./plan.ts";
 import { containerSubject } from "./subject.ts";
 
@@ -25,6 +26,8 @@ export interface StartRequest {
     readonly sandbox: SandboxRecord;
     /** What runs of the pod. */
     readonly record: PodRecord | undefined;
+    /** It takes its time: what is known so far may be told. */
+    readonly slow: () => void;
 }
 
 /** Brings one container to life: image, environment, mounts, start, postStart hook; with the kubelet's events. */
@@ -33,17 +36,17 @@ export async function startContainer(deps: WorkerDeps, request: StartRequest): P
     const { container, kind, nextAttempt } = view;
     const about = containerSubject(pod, container, kind);
     const context = deps.volumeContext(request.sandbox.ips);
-    const image = await deps.images.ensure(runtime, pod, container, context.lookup);
-    if ("waiting" in image) {
-        deps.events.record(
-            about,
-            "Warning",
-            image.waiting === "ImagePullBackOff" ? "BackOff" : "Failed",
-            image.message,
-        );
-        return { waiting: { reason: image.waiting, message: image.message }, retryMs: image.retryMs };
+    const tell = (type: "Normal" | "Warning", reason: string, message: string): void =>
+        deps.events.record(about, type, reason, message);
+    const image = await deps.images.ensure(runtime, pod, container, context.lookup, () => {
+        tell("Normal", "Pulling", `Pulling image "${container.image}"`);
+        request.slow();
+    });
+    if (runtime.hasImages) {
+        for (const { type, reason, message } of imageEvents(container.image ?? "", image)) tell(type, reason, message);
     }
-    if (image.pulled) deps.events.record(about, "Normal", "Pulled", `Successfully pulled image "${container.image}"`);
+    if ("waiting" in image)
+        return { waiting: { reason: image.waiting, message: image.message }, retryMs: image.retryMs };
     try {
         const targetId = kind === "ephemeral" ? debugTarget(request) : undefined;
         const env = await resolveEnv(pod, container, context);
@@ -73,15 +76,18 @@ export async function startContainer(deps: WorkerDeps, request: StartRequest): P
         const { state } = started;
         if (state.phase === "exited" && state.message) {
             // A flow that cannot run has ended before its start returned.
-            deps.events.record(about, "Warning", "Failed", `Error: ${state.message}`);
-        } else deps.events.record(about, "Normal", "Started", `Started container ${container.name}`);
+            tell("Warning", "Failed", `Error: ${state.message}`);
+        } else {
+            if (runtime.hasImages) tell("Normal", "Created", `Created container: ${container.name}`);
+            tell("Normal", "Started", `Started container ${container.name}`);
+        }
         await postStart(deps, request, started);
         return { started };
     } catch (thrown) {
         if (!isRedgeError(thrown)) throw thrown;
         const reason = reasonOf(thrown);
         const message = errorText(thrown);
-        deps.events.record(about, "Warning", "Failed", `Error: ${message}`);
+        tell("Warning", "Failed", `Error: ${message}`);
         return { waiting: { reason, message }, retryMs: CONFIG_RETRY_MS };
     }
 }
@@ -119,7 +125,8 @@ function reasonOf(error: RedgeError): string {
         "REDGE_VOLUME_FAILED",
         "REDGE_RUNTIME_ROOT_USER",
     );
-    return config ? "CreateContainerConfigError" : "CreateContainerError";
+    if (config) return "CreateContainerConfigError";
+    return isRedgeError(error, "REDGE_RUNTIME_START") ? "RunContainerError" : "CreateContainerError";
 }
 
 async function postStart(deps: WorkerDeps, request: StartRequest, started: ContainerRecord): Promise<void> {

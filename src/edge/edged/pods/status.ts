@@ -2,12 +2,14 @@
 import { qosClass } from "../podspec/qos.ts";
 import {
     type Condition,
+    type Container,
     type ContainerState,
     type ContainerStatus,
     isSidecar,
     type Pod,
     type PodStatus,
     type StateWaiting,
+    type VolumeMountStatus,
 } from "../podspec/types.ts";
 import type { ContainerRecord } from "../runtimes/runtime.ts";
 import type { ContainerView, Plan } from "./plan.ts";
@@ -15,6 +17,8 @@ import type { ContainerView, Plan } from "./plan.ts";
 export interface StatusInput {
     readonly pod: Pod;
     readonly nowMs: number;
+    /** When the node took the pod up. */
+    readonly seenMs: number;
     readonly runtimeName: string;
     readonly plan: Plan | undefined;
     readonly views: readonly ContainerView[];
@@ -51,16 +55,23 @@ export function podStatus(input: StatusInput): PodStatus {
     const [hostIp] = input.hostIps;
     const init = of("init");
     const ephemeral = of("ephemeral");
+    const incomplete = statuses.filter(({ view, status }) => view.kind === "init" && !initDone(view, status));
     const unready = statuses
         .filter(({ view, status }) => needsReady(view) && !status.ready)
         .map(({ status }) => status.name);
     return {
         phase,
         ...(input.failure === undefined ? {} : { reason: input.failure.reason, message: input.failure.message }),
-        conditions: conditions(input, { initialized, ended, unready, succeeded: phase === "Succeeded" }),
+        conditions: conditions(input, {
+            initialized,
+            ended,
+            incomplete: incomplete.map(({ status }) => status.name),
+            unready,
+            succeeded: phase === "Succeeded",
+        }),
         ...(hostIp === undefined ? {} : { hostIP: hostIp, hostIPs: input.hostIps.map((ip) => ({ ip })) }),
         ...(podIp === undefined ? {} : { podIP: podIp, podIPs: input.podIps.map((ip) => ({ ip })) }),
-        startTime: pod.status?.startTime ?? timeText(input.nowMs),
+        startTime: pod.status?.startTime ?? timeText(input.seenMs),
         qosClass: pod.status?.qosClass ?? qosClass(pod),
         ...(init.length === 0 ? {} : { initContainerStatuses: init }),
         containerStatuses: of("container"),
@@ -80,6 +91,11 @@ function podPhase(input: StatusInput, apps: readonly ContainerStatus[]): string 
     return begun && !missing && input.plan?.initialized !== false ? "Running" : "Pending";
 }
 
+/** It has run to its end, or, a sidecar, has started. */
+function initDone({ container }: ContainerView, { state, started }: ContainerStatus): boolean {
+    return isSidecar(container) ? started : state.terminated?.exitCode === 0;
+}
+
 function needsReady({ kind, container }: ContainerView): boolean {
     return kind === "container" || (kind === "init" && isSidecar(container));
 }
@@ -89,12 +105,14 @@ function conditions(
     is: {
         readonly initialized: boolean;
         readonly ended: boolean;
+        readonly incomplete: readonly string[];
         readonly unready: readonly string[];
         readonly succeeded: boolean;
     },
 ): Condition[] {
     const { pod } = input;
     const notReady = `containers with unready status: [${is.unready.join(" ")}]`;
+    const notInitialized = `containers with incomplete status: [${is.incomplete.join(" ")}]`;
     const done = is.ended || input.terminated;
     const containersReady = !done && is.unready.length === 0;
     const gatesOpen = (pod.spec.readinessGates ?? []).every(({ conditionType }) =>
@@ -112,7 +130,7 @@ function conditions(
                 ? is.succeeded
                     ? { reason: "PodCompleted" }
                     : {}
-                : { reason: "ContainersNotInitialized" }),
+                : { reason: "ContainersNotInitialized", message: notInitialized }),
         },
         { type: "Ready", ...readiness(containersReady && gatesOpen, containersReady ? gateClosed : unready) },
         { type: "ContainersReady", ...readiness(containersReady, unready) },
@@ -175,6 +193,19 @@ function containerStatus(view: ContainerView, input: StatusInput): ContainerStat
         image: current?.image ?? container.image ?? "",
         imageID: current?.imageId ?? told?.imageID ?? "",
         ...(current === undefined ? {} : { containerID: `${input.runtimeName}://${current.id}` }),
+        ...mountsOf(container),
+    };
+}
+
+/** What is mounted where, as kubelets tell it since Kubernetes 1.31. */
+function mountsOf({ volumeMounts }: Container): { volumeMounts?: VolumeMountStatus[] } {
+    if (volumeMounts === undefined || volumeMounts.length === 0) return {};
+    return {
+        volumeMounts: volumeMounts.map(({ name, mountPath, readOnly }) => ({
+            name,
+            mountPath,
+            ...(readOnly === true ? { readOnly, recursiveReadOnly: "Disabled" } : {}),
+        })),
     };
 }
 

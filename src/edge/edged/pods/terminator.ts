@@ -48,7 +48,7 @@ export function stopSooner(
     }
 }
 
-/** preStop hook, then TERM, then KILL, all within the grace period. */
+/** preStop hook, then TERM, then KILL, all within the grace period. `why`: what the event says. */
 export async function stopOne(
     deps: WorkerDeps,
     runtime: PodRuntime,
@@ -56,15 +56,11 @@ export async function stopOne(
     record: PodRecord,
     view: ContainerView,
     graceSeconds: number,
+    why = `Stopping container ${view.container.name}`,
 ): Promise<void> {
     const { container, current, kind } = view;
     if (current === undefined) return;
-    deps.events.record(
-        containerSubject(pod, container, kind),
-        "Normal",
-        "Killing",
-        `Stopping container ${container.name}`,
-    );
+    deps.events.record(containerSubject(pod, container, kind), "Normal", "Killing", why);
     const beganMs = deps.clock.monotonicMs();
     const hook = container.lifecycle?.preStop;
     if (hook !== undefined && graceSeconds > 0) {

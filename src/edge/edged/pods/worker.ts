@@ -18,11 +18,13 @@ import { StatusReporter } from "./reporter.ts";
 import { sandboxSpec } from "./sandbox.ts";
 import { graceOf } from "./starter.ts";
 import { deadlineMs, mergeStatus, podStatus } from "./status.ts";
-import { containerSubject, podSubject } from "./subject.ts";
+import { podSubject } from "./subject.ts";
 import { stopOne, stopPod, stopSooner, terminationGrace } from "./terminator.ts";
 
 const RETRY_MS = 5_000;
 const RESYNC_MS = 60_000;
+/** A pod that is not up by then is told as it is: taken, its containers being created. */
+const EARLY_MS = 300;
 
 /**
  * Keeps one pod as it should be. Level-triggered: every pass looks at what the runtime has and does what is missing, so a
@@ -53,11 +55,13 @@ export class PodWorker {
     #loop: Promise<void> | undefined;
     #timer: Timer | undefined;
     #stopped = false;
+    readonly #seenMs: number;
 
     constructor(pod: Pod, deps: WorkerDeps) {
         this.uid = pod.metadata.uid;
         this.#pod = pod;
         this.#deps = deps;
+        this.#seenMs = deps.clock.nowMs();
         this.#log = deps.log.child({ pod: podName(pod) });
         this.#reporter = new StatusReporter(pod, deps, () => this.wake());
         this.#starts = new ContainerStarts(deps, this.#messages);
@@ -163,7 +167,9 @@ export class PodWorker {
         this.#record = await choice.runtime.get(this.uid);
         if (this.#gone || this.#pod.metadata.deletionTimestamp !== undefined) return this.#terminate(choice.runtime);
         if (!this.#admit()) return this.#endEarly(choice.runtime);
-        return this.#advance(choice.runtime, choice.handler);
+        const untold = this.#pod.status?.startTime === undefined;
+        const early = untold ? this.#deps.clock.after(EARLY_MS, () => this.#publish(this.#plan(true))) : undefined;
+        return this.#advance(choice.runtime, choice.handler).finally(() => early?.cancel());
     }
 
     async #advance(runtime: PodRuntime, handler: string): Promise<number> {
@@ -179,7 +185,8 @@ export class PodWorker {
             }
         } catch (thrown) {
             if (!isRedgeError(thrown)) throw thrown;
-            const message = errorText(thrown);
+            const { volume, reason } = thrown.details;
+            const message = `MountVolume.SetUp failed for volume "${volume}" : ${reason}`;
             this.#deps.events.record(podSubject(pod), "Warning", "FailedMount", message);
             this.#publish(plan);
             return RETRY_MS;
@@ -226,7 +233,8 @@ export class PodWorker {
             if (this.#interrupted()) return 0;
             const { sandbox } = this.#record ?? {};
             if (sandbox === undefined) return RETRY_MS;
-            const context = { pod: this.#pod, runtime, handler, sandbox, record: this.#record };
+            const slow = (): void => this.#publish(plan);
+            const context = { pod: this.#pod, runtime, handler, sandbox, record: this.#record, slow };
             nextMs = Math.min(nextMs, await this.#starts.start(context, planned));
         }
         return nextMs;
@@ -241,9 +249,8 @@ export class PodWorker {
     #kill(name: string, containerId: string, why: string, graceSeconds: number): void {
         const view = viewsOf(this.#pod, this.#record).find(({ container }) => container.name === name);
         if (view?.current?.id !== containerId || this.#runtime === undefined || this.#record === undefined) return;
-        const about = containerSubject(this.#pod, view.container, view.kind);
-        this.#deps.events.record(about, "Normal", "Killing", `Container ${name} ${why}, will be restarted`);
-        stopOne(this.#deps, this.#runtime, this.#pod, this.#record, view, graceSeconds).then(
+        const told = `Container ${name} ${why}, will be restarted`;
+        stopOne(this.#deps, this.#runtime, this.#pod, this.#record, view, graceSeconds, told).then(
             () => this.wake(),
             (thrown: unknown) => this.#log.warn("container could not be stopped", { name, error: thrown }),
         );
@@ -363,6 +370,7 @@ export class PodWorker {
         return podStatus({
             pod: this.#pod,
             nowMs: this.#deps.clock.nowMs(),
+            seenMs: this.#seenMs,
             runtimeName: this.#runtime?.name ?? "",
             plan,
             views: plan?.views ?? viewsOf(this.#pod, this.#record),

@@ -249,6 +249,14 @@ export interface ContainerStatus {
     image: string;
     imageID: string;
     containerID?: string;
+    volumeMounts?: VolumeMountStatus[];
+}
+
+export interface VolumeMountStatus {
+    name: string;
+    mountPath: string;
+    readOnly?: boolean;
+    recursiveReadOnly?: string;
 }
 
 /**

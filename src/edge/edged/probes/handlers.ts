@@ -76,7 +76,12 @@ function httpGet(
             resolve(code >= 200 && code < 400 ? undefined : `HTTP probe failed with statuscode: ${code}`);
             request.destroy();
         });
-        request.on("error", (error) => resolve(`Get "${options.path}": ${error.message}`));
+        const url = `${secure ? "https" : "http"}://${hostPort(options.host, options.port)}${options.path}`;
+        request.on("error", (error) => {
+            const timedOut = error.name === "TimeoutError" || error.name === "AbortError";
+            const why = timedOut ? "context deadline exceeded" : dialError(options.host, options.port, error);
+            resolve(`Get "${url}": ${why}`);
+        });
         request.end();
     });
 }
@@ -88,10 +93,33 @@ function tcp(host: string, port: number, timeoutMs: number): Promise<string | un
             socket.destroy();
             resolve(failure);
         };
-        socket.setTimeout(timeoutMs, () => end(`dial tcp ${host}:${port}: i/o timeout`));
+        socket.setTimeout(timeoutMs, () => end(`dial tcp ${hostPort(host, port)}: i/o timeout`));
         socket.once("connect", () => end(undefined));
-        socket.once("error", (error) => end(`dial tcp ${host}:${port}: ${error.message}`));
+        socket.once("error", (error) => end(dialError(host, port, error)));
     });
+}
+
+const DIAL: Readonly<Record<string, string>> = {
+    ECONNREFUSED: "connection refused",
+    EHOSTUNREACH: "no route to host",
+    ENETUNREACH: "network is unreachable",
+    ETIMEDOUT: "connection timed out",
+};
+
+function hostPort(host: string, port: number): string {
+    return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** Why no connection came about, as events of kubelets say it. */
+function dialError(host: string, port: number, error: NodeJS.ErrnoException): string {
+    const known = DIAL[error.code ?? ""];
+    if (known === undefined) return error.message;
+    return `dial tcp ${hostPort(host, port)}: connect: ${known}`;
+}
+
+/** A stream of a connection that did not come about fails of its own; the connection's error says why. */
+function causeOf(error: Error): Error {
+    return error.cause instanceof Error ? error.cause : error;
 }
 
 /** grpc.health.v1.Health/Check, written out: one field each way does not need a library. */
@@ -101,7 +129,7 @@ function grpcHealth(
     timeoutMs: number,
 ): Promise<string | undefined> {
     return new Promise((resolve) => {
-        const session = http2Connect(`http://${host.includes(":") ? `[${host}]` : host}:${grpc.port}`);
+        const session = http2Connect(`http://${hostPort(host, grpc.port)}`);
         const timer = setTimeout(
             () => end(`timeout: health rpc did not complete within ${timeoutMs / 1000}s`),
             timeoutMs,
@@ -111,7 +139,7 @@ function grpcHealth(
             session.destroy();
             resolve(failure);
         };
-        session.on("error", (error) => end(error.message));
+        session.on("error", (error) => end(dialError(host, grpc.port, error)));
         const stream = session.request({
             ":method": "POST",
             ":path": "/grpc.health.v1.Health/Check",
@@ -126,7 +154,7 @@ function grpcHealth(
         stream.on("response", note);
         stream.on("trailers", note);
         stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-        stream.on("error", (error) => end(error.message));
+        stream.on("error", (error) => end(dialError(host, grpc.port, causeOf(error))));
         stream.on("end", () => {
             const body = Buffer.concat(chunks);
             if (status !== "" && status !== "0") end(`gRPC status ${status}`);

@@ -5,19 +5,25 @@ import type { Probe } from "../podspec/types.ts";
 /** One try: undefined when it succeeded, else why not. */
 export type ProbeTry = (probe: Probe, timeoutMs: number) => Promise<string | undefined>;
 
-/** Runs one probe at its period and tells when the threshold of successes or failures in a row is reached. */
+export interface ProbeOutcome {
+    /** Why this try failed; undefined when it succeeded. */
+    readonly failure: string | undefined;
+    /** True when as many tries in a row ended alike as the probe asks for. */
+    readonly decided: boolean;
+}
+
+/** Runs one probe at its period and tells how each try ended. */
 export class ProbeLoop {
     readonly #probe: Probe;
     readonly #clock: Clock;
     readonly #attempt: ProbeTry;
-    readonly #told: (healthy: boolean, message: string) => void;
+    readonly #told: (outcome: ProbeOutcome) => void;
     #timer: Timer | undefined;
     #streak = 0;
     #lastOk: boolean | undefined;
     #stopped = false;
 
-    /** `told` runs at every try that is at or beyond its threshold. */
-    constructor(probe: Probe, clock: Clock, attempt: ProbeTry, told: (healthy: boolean, message: string) => void) {
+    constructor(probe: Probe, clock: Clock, attempt: ProbeTry, told: (outcome: ProbeOutcome) => void) {
         this.#probe = probe;
         this.#clock = clock;
         this.#attempt = attempt;
@@ -49,6 +55,6 @@ export class ProbeLoop {
         this.#lastOk = ok;
         const threshold = ok ? (this.#probe.successThreshold ?? 1) : (this.#probe.failureThreshold ?? 3);
         this.#timer = this.#clock.after((this.#probe.periodSeconds ?? 10) * 1000, () => this.#tick());
-        if (this.#streak >= threshold) this.#told(ok, failure ?? "");
+        this.#told({ failure, decided: this.#streak >= threshold });
     }
 }

@@ -18,8 +18,10 @@ export interface ProberPorts {
     ) => Promise<string | undefined>;
     /** Readiness or start-up changed: the status has to be computed again. */
     readonly changed: () => void;
-    /** A try failed beyond its threshold; for liveness and startup the container has to be killed. */
-    readonly failed: (container: Container, containerId: string, kind: ProbeKind, message: string) => void;
+    /** A try failed. */
+    readonly failed: (container: Container, kind: ProbeKind, message: string) => void;
+    /** Liveness or startup failed for good: the container has to be killed. Its probes rest until it is another one. */
+    readonly dead: (container: Container, containerId: string, kind: "liveness" | "startup") => void;
 }
 
 interface Watched {
@@ -113,9 +115,13 @@ export class Prober {
     ): void {
         const attempt = (spec: Probe, timeoutMs: number): Promise<string | undefined> =>
             this.#ports.attempt(container, watched.id, spec, timeoutMs);
-        const loop = new ProbeLoop(probe, this.#ports.clock, attempt, (healthy, message) => {
-            told(healthy);
-            if (!healthy) this.#ports.failed(container, watched.id, kind, message);
+        const loop = new ProbeLoop(probe, this.#ports.clock, attempt, ({ failure, decided }) => {
+            if (failure !== undefined) this.#ports.failed(container, kind, failure);
+            if (!decided) return;
+            told(failure === undefined);
+            if (failure === undefined || kind === "readiness") return;
+            for (const each of watched.loops) each.stop();
+            this.#ports.dead(container, watched.id, kind);
         });
         watched.loops.push(loop);
         loop.start(spread ? this.#ports.random() * (probe.periodSeconds ?? 10) * 1000 : 0);

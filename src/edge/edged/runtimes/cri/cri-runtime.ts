@@ -180,7 +180,8 @@ export class CriRuntime implements PodRuntime {
         try {
             return await this.#createAndStart(spec, sandbox.id, hosts);
         } catch (thrown) {
-            if (spec.oomScoreAdj >= 0 || !isRedgeError(thrown, "REDGE_RUNTIME_FAILED")) throw thrown;
+            const refused = isRedgeError(thrown, "REDGE_RUNTIME_FAILED", "REDGE_RUNTIME_START");
+            if (spec.oomScoreAdj >= 0 || !refused) throw thrown;
             // Some engines may not make a process safer from the OOM killer, and say so in many ways.
             return this.#createAndStart({ ...spec, oomScoreAdj: 0 }, sandbox.id, hosts);
         }
@@ -279,7 +280,9 @@ export class CriRuntime implements PodRuntime {
             await this.#client.call("StartContainer", ["ContainerId", { container_id: id }], "Empty");
         } catch (thrown) {
             await this.removeContainer(id);
-            throw thrown;
+            if (!isRedgeError(thrown, "REDGE_RUNTIME_FAILED")) throw thrown;
+            const details = { container: spec.container.name, reason: thrown.details["reason"] ?? "" };
+            throw new RedgeError("REDGE_RUNTIME_START", details, thrown);
         }
         const record = await this.#state.container(id);
         if (record === undefined)

@@ -33,3 +33,10 @@ export function isStatus(...codes: readonly number[]): (thrown: unknown) => unde
         return undefined;
     };
 }
+
+/** A container that was made and does not start: REDGE_RUNTIME_START; what is not the engine's answer stays as it is. */
+export function startRefused(container: string, thrown: unknown): unknown {
+    const { statusCode, json } = thrown as EngineError;
+    if (statusCode === undefined) return thrown;
+    return new RedgeError("REDGE_RUNTIME_START", { container, reason: json?.message ?? errorText(thrown) }, thrown);
+}

@@ -23,7 +23,7 @@ import type {
     SandboxSpec,
 } from "../runtime.ts";
 import { DockerConnection } from "./docker-connection.ts";
-import { engineCall, isStatus } from "./docker-errors.ts";
+import { engineCall, isStatus, startRefused } from "./docker-errors.ts";
 import { imageWithTag, listImages, pullImage, removeImage } from "./docker-images.ts";
 import { readDockerLogs } from "./docker-logs.ts";
 import { containerOptions, sandboxOptions } from "./docker-options.ts";
@@ -156,10 +156,14 @@ export class DockerRuntime implements PodRuntime {
                 await made.start();
             } catch (thrown) {
                 await made.remove({ force: true });
-                if (spec.oomScoreAdj >= 0) throw thrown;
+                const refused = startRefused(spec.container.name, thrown);
+                if (spec.oomScoreAdj >= 0) throw refused;
                 // Some engines may not make a process safer from the OOM killer, and say so in many ways.
                 const plain = await docker.createContainer(withoutScore(options));
-                await plain.start();
+                await plain.start().catch(async () => {
+                    await plain.remove({ force: true });
+                    throw refused;
+                });
                 return toContainer(await plain.inspect());
             }
             return toContainer(await made.inspect());
