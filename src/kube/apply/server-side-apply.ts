@@ -18,6 +18,7 @@ import { compareFields, fieldsOf, mergeApplied, type Place, valueAt, withoutFiel
 
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 const KUBECTL = "kubectl";
+const CLIENT_SIDE = "kubectl-client-side-apply";
 const BEFORE_FIRST_APPLY = "before-first-apply";
 
 interface Applying {
@@ -105,7 +106,7 @@ export class ServerSideApply implements Applier {
         const place = placeOf(resource);
         const live = presented(resource, stored);
         const applied = ownable(fieldsOf(sent, place));
-        const managed = this.#managedBefore(resource, live, manager);
+        const managed = this.#managedBefore(resource, live);
         const isMine = (entry: ManagedEntry): boolean =>
             entry.manager === manager && entry.operation === "Apply" && entry.subresource === subresource;
         const mine = managed.find(isMine);
@@ -114,7 +115,9 @@ export class ServerSideApply implements Applier {
         const bare = { ...live, metadata };
         const merged = mergeApplied(bare, sent, place) as KubeObject;
         const contested = contestedFields(applied, bare, merged, place);
-        if (!force) refuseConflicts(resource, live.metadata.name, others, contested);
+        // What kubectl applied from the client side is not in its own way.
+        const rivals = manager === KUBECTL ? others.filter((entry) => entry.manager !== CLIENT_SIDE) : others;
+        if (!force) refuseConflicts(resource, live.metadata.name, rivals, contested);
         const left = others.map((entry) => ({
             ...entry,
             fields: force ? entry.fields.minus(contested) : entry.fields,
@@ -133,15 +136,27 @@ export class ServerSideApply implements Applier {
         return withManaged(kept, entries);
     }
 
-    /** Ownership so far. What kubectl itself applied from the client side is not in its own way. */
-    #managedBefore(resource: ServedResource, live: KubeObject, manager: string): ManagedEntry[] {
+    /**
+     * Ownership so far. What kubectl applied from the client side is booked as kubectl's own, under the name by which it
+     * looks for it (with the annotation) to take it over; the rest, fields that the server or a controller set among it,
+     * is not kubectl's to take away.
+     */
+    #managedBefore(resource: ServedResource, live: KubeObject): ManagedEntry[] {
         const managed = readManaged(live);
         if (managed.length > 0) return managed;
         const place = placeOf(resource);
-        let fields = ownable(fieldsOf(live, place));
+        const fields = ownable(fieldsOf(live, place));
         const text = live.metadata.annotations?.[LAST_APPLIED];
-        if (manager === KUBECTL && text !== undefined) fields = fields.minus(fieldsOf(parseRecord(text), place));
-        return [this.#entry(resource, BEFORE_FIRST_APPLY, "Update", undefined, fields)];
+        if (text === undefined) return [this.#entry(resource, BEFORE_FIRST_APPLY, "Update", undefined, fields)];
+        const applied = fields.and(
+            ownable(fieldsOf(parseRecord(text), place)).union(
+                fieldsOf({ metadata: { annotations: { [LAST_APPLIED]: text } } }, place),
+            ),
+        );
+        return [
+            this.#entry(resource, CLIENT_SIDE, "Update", undefined, applied),
+            this.#entry(resource, BEFORE_FIRST_APPLY, "Update", undefined, fields.minus(applied)),
+        ];
     }
 
     #booked(

@@ -70,6 +70,21 @@ describe("the kubelet API", () => {
         );
     });
 
+    it("says why there is no log", async () => {
+        const logs = "/containerLogs/default";
+        expect(await get(`${logs}/hello/flow?previous=true`)).toEqual({
+            status: 400,
+            body: 'previous terminated container "flow" in pod "hello" not found',
+        });
+        expect((await get(`${logs}/hello/other`)).status).toBe(404);
+        gateway.cloud.apply("default/pod/waits", flowPod("waits"));
+        await until(() => gateway.cloud.status("default/pod/waits")?.phase, "taken");
+        expect(await get(`${logs}/waits/flow`)).toEqual({
+            status: 400,
+            body: 'container "flow" in pod "waits" is waiting to start: ContainerCreating',
+        });
+    });
+
     it("follows a log until the container ends", async () => {
         say("one");
         const seen: string[] = [];

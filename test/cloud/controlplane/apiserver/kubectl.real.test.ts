@@ -395,6 +395,30 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
                 ).toBe("1");
             });
 
+            it("goes over from client-side to server-side apply and takes away its own fields alone", async () => {
+                const env = (...names: string[]): string =>
+                    names.map((name) => `{name: ${name}, value: "1"}`).join(", ");
+                const own = (made: string): string => made.replaceAll("web", "moved");
+                await apply(own(deployment(1, env("A", "B"))));
+                await k("annotate", "deploy", "moved", "somebody=else");
+                expect(await apply(own(deployment(2, env("A"))), "--server-side")).toContain("serverside-applied");
+                const moved = JSON.parse(await k("get", "deploy", "moved", "-o", "json")) as {
+                    metadata: { annotations: Record<string, string> };
+                    spec: { replicas: number; template: { spec: { containers: { env: unknown[] }[] } } };
+                };
+                expect(moved.spec.replicas).toBe(2);
+                expect(moved.spec.template.spec.containers[0]?.env).toEqual([{ name: "A", value: "1" }]);
+                expect(moved.metadata.annotations["somebody"]).toBe("else");
+                await k("delete", "deploy", "moved");
+
+                // A Job's selector is the server's: it stays when kubectl takes its own fields over.
+                const job = `{apiVersion: batch/v1, kind: Job, metadata: {name: moved}, spec: {suspend: true, template: {spec: {restartPolicy: Never, containers: [{name: c, image: "busybox:1"}]}}}}`;
+                await apply(job);
+                await apply(job, "--server-side");
+                expect(await apply(job, "--server-side")).toContain("serverside-applied");
+                await k("delete", "job", "moved");
+            });
+
             it("creates from its own generators", async () => {
                 await k("create", "configmap", "made", "--from-literal=a=b");
                 await k("create", "secret", "generic", "hidden", "--from-literal=a=b");
