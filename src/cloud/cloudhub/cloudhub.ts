@@ -3,25 +3,23 @@ import type { Timer } from "../../core/clock.ts";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { asRecord, asText } from "../../core/json.ts";
-import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
-import { formatResource, parseResource } from "../../envelope/resource.ts";
+import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
+import { parseResource } from "../../envelope/resource.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { Kinds } from "../../kube/types.ts";
-import { type DurableClass, durableClass } from "../../link/durable.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
 import { CloseCode, DEFAULT_WINDOW } from "../../link/session.ts";
 import { Admission, type Joined } from "./admission.ts";
 import { Bootstrap } from "./bootstrap.ts";
 import type { CloudHubConfig } from "./config.ts";
 import { deliveryOf, type PushedObject } from "./delivery.ts";
-import { HandedOver } from "./handed-over.ts";
+import { deletionsOf } from "./gone.ts";
 import { Listener } from "./listener.ts";
 import { CloudHubMetrics } from "./metrics.ts";
 import { QuicListener } from "./quic-listener.ts";
 import { NodeSession } from "./session.ts";
 import { StatusLine } from "./status-line.ts";
 import { SyncLedger, type SyncRecord } from "./sync-ledger.ts";
-import { classifyUpward, isNodeRegistration } from "./uplink.ts";
+import { Upward } from "./upward.ts";
 
 export interface CloudHubPorts extends Ports {
     readonly identity: CloudIdentity;
@@ -32,13 +30,9 @@ export interface CloudHubPorts extends Ports {
 export type CloudHubOutput = "resources" | "devices" | "user" | "nodes";
 
 const SWEEP_MS = 1_000;
-/** How long a durable message may wait for its answer before a repeat of it is handed over again. */
-const ANSWER_PATIENCE_MS = 8_000;
 /** Writes of one push before others get their turn, as KubeEdge. */
 const MAX_WRITES = 5;
 const BUFFER_BYTES = 4 * 1024 * 1024;
-/** What is remembered of a node's last messages outlives its connection so long. */
-const REMEMBER_MS = 10 * 60_000;
 
 /** The cloud end of the link: every edge node has one session here (KubeEdge wire protocol v1.23). */
 export class CloudHub extends WireComponent<CloudHubOutput> {
@@ -51,7 +45,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
     readonly #metrics: CloudHubMetrics;
     readonly #status: StatusLine;
     readonly #sessions = new Map<string, NodeSession>();
-    readonly #handedOver = new Map<string, { readonly messages: HandedOver; leftMs: number | undefined }>();
+    readonly #upward: Upward;
     #sweep: Timer | undefined;
     #running = false;
 
@@ -62,6 +56,15 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         this.#metrics = new CloudHubMetrics(ports.metrics);
         this.#ledger = new SyncLedger(ports.cluster, ports);
         this.#status = new StatusLine(ports.clock, (state) => this.report(state));
+        this.#upward = new Upward({
+            ...ports,
+            metrics: this.#metrics,
+            send: (output, envelope) => this.send(output, envelope),
+            registered: (session) => {
+                session.downlink.forget();
+                this.#tellNodes(session, Operation.connect, { peer: "kubeedge" });
+            },
+        });
         const bootstrap = new Bootstrap(ports.identity, ports.cluster, ports.log);
         const admission = new Admission(config, {
             refuse: (node: string) => this.#refuse(node),
@@ -124,15 +127,16 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         if (node === "") throw new RedgeError("REDGE_LINK_NO_NODE");
         if (isNodeDeletion(envelope, node)) return this.#deleted(node);
         const parent = envelope.header.parent_msg_id;
-        if (parent !== undefined) this.#handedOver.get(node)?.messages.answered(parent);
+        if (parent !== undefined) this.#upward.answered(node, parent);
         const session = this.#sessions.get(node);
         if (envelope.route.operation === Operation.disconnect) return this.#cutOff(session, envelope);
         if (session === undefined) {
             if (envelope.route.group !== Group.user) return;
             throw new RedgeError("REDGE_LINK_NODE_OFFLINE", { node });
         }
-        if (envelope.route.operation === Operation.sync) this.#removeWhatIsGone(session, envelope);
-        else this.#sendDown(session, envelope);
+        if (envelope.route.operation !== Operation.sync) return this.#sendDown(session, envelope);
+        const gone = deletionsOf(envelope, this.#ledger.records(node), this.#ports.clock.nowMs());
+        for (const deletion of gone) session.downlink.push(deletion);
     }
 
     #sendDown(session: NodeSession, envelope: Envelope): void {
@@ -140,34 +144,6 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         this.#metrics.down.add(1, { delivery });
         if (delivery === "push") session.downlink.push(envelope);
         else session.downlink.once(envelope);
-    }
-
-    /** `sync` names everything a node should have of some kinds: what it acknowledged beyond that is deleted there. */
-    #removeWhatIsGone(session: NodeSession, { content, route }: Envelope): void {
-        const { kinds, uids } = asRecord(content);
-        const wanted = new Set(strings(uids));
-        const listed = new Set(strings(kinds));
-        for (const record of this.#ledger.records(session.node)) {
-            if (!listed.has(record.kind) || wanted.has(record.uid)) continue;
-            const { namespace, name, uid } = record;
-            session.downlink.push(
-                newEnvelope({
-                    route: {
-                        ...(route.source === undefined ? {} : { source: route.source }),
-                        group: Group.resource,
-                        operation: Operation.delete,
-                        resource: formatResource(namespace, record.kind.toLowerCase(), name),
-                    },
-                    content: {
-                        apiVersion: record.apiVersion,
-                        kind: record.kind,
-                        metadata: { ...(namespace === undefined ? {} : { namespace }), name, uid },
-                    },
-                    node: session.node,
-                    timestamp: this.#ports.clock.nowMs(),
-                }),
-            );
-        }
     }
 
     #refuse(node: string): { status: number; reason: string } | undefined {
@@ -194,7 +170,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         const { clock } = this.#ports;
         const acked = this.#ledger.acknowledged(node, redge?.store ?? "");
         const session: NodeSession = new NodeSession(node, connection, redge, clock, acked, options, {
-            received: (envelope) => this.#fromEdge(session, envelope),
+            received: (envelope) => this.#upward.receive(session, envelope),
             invalid: (reason) => {
                 this.#metrics.invalid.add();
                 this.#ports.log.debug("ignored a message that is no envelope", { node, reason: errorText(reason) });
@@ -216,8 +192,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
             closed: ({ code, reason }) => this.#left(session, code, reason),
         });
         this.#sessions.set(node, session);
-        const remembered = this.#handedOver.get(node);
-        if (remembered !== undefined) remembered.leftMs = undefined;
+        this.#upward.joined(node);
         const { transport } = connection;
         this.#ports.log.info("an edge node joined", { node, remoteAddress, transport, redge: redge !== undefined });
         this.#metrics.joined.add();
@@ -233,8 +208,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
     #left(session: NodeSession, code: number, reason: string): void {
         if (this.#sessions.get(session.node) !== session) return;
         this.#sessions.delete(session.node);
-        const remembered = this.#handedOver.get(session.node);
-        if (remembered !== undefined) remembered.leftMs = this.#ports.clock.monotonicMs();
+        this.#upward.left(session.node);
         this.#ports.log.info("an edge node left", { node: session.node, code, reason });
         this.#tellNodes(session, Operation.disconnect, { code, reason });
     }
@@ -279,85 +253,14 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         if (object.resourceVersion !== undefined) this.#ledger.acked(node, syncRecord(object, store));
     }
 
-    #fromEdge(session: NodeSession, envelope: Envelope): void {
-        const upward = classifyUpward(envelope);
-        this.#metrics.up.add(1, { to: upward.to });
-        switch (upward.to) {
-            case "keepalive":
-                session.keepalive();
-                return;
-            case "answer": {
-                const known = session.downlink.answered(upward.parentId, upward.failed);
-                if (known && upward.failed) {
-                    const { resource } = envelope.route;
-                    this.#ports.log.warn("an edge node could not store an object", { node: session.node, resource });
-                }
-                return;
-            }
-            case "apiserver-ca":
-                void this.#answerWithApiServerCa(session, envelope);
-                return;
-            case "output":
-                this.#handOver(session, envelope, upward.output);
-                return;
-            case "nowhere":
-                this.#ports.log.debug("ignored a message", { node: session.node, reason: upward.why });
-        }
-    }
-
-    #handOver(session: NodeSession, envelope: Envelope, output: "resources" | "devices" | "user"): void {
-        const durable = session.redge === undefined ? undefined : durableClass(envelope);
-        if (durable !== undefined) {
-            this.#handOverDurable(session, envelope, output, durable);
-            return;
-        }
-        this.send(output, envelope);
-        if (session.redge === undefined && isNodeRegistration(envelope, session.node)) {
-            session.downlink.forget();
-            this.#tellNodes(session, Operation.connect, { peer: "kubeedge" });
-        }
-    }
-
-    #handOverDurable(session: NodeSession, envelope: Envelope, output: CloudHubOutput, durable: DurableClass): void {
-        const { node } = session;
-        const id = envelope.header.msg_id;
-        let remembered = this.#handedOver.get(node);
-        if (remembered === undefined) {
-            remembered = { messages: new HandedOver(DEFAULT_WINDOW, ANSWER_PATIENCE_MS), leftMs: undefined };
-            this.#handedOver.set(node, remembered);
-        }
-        const verdict = remembered.messages.see(id, this.#ports.clock.monotonicMs());
-        if (verdict === "hand over") this.send(output, { ...envelope, header: { ...envelope.header, sync: true } });
-        if (verdict === "answer again" || (verdict === "hand over" && durable === "user")) {
-            remembered.messages.answered(id);
-            const from = { source: Source.cloudhub, ...(durable === "user" ? {} : { group: Group.resource }) };
-            session.downlink.once(responseTo(envelope, "OK", from));
-        }
-    }
-
-    /** Every namespace of a Kubernetes cluster holds its CA in this ConfigMap. */
-    async #answerWithApiServerCa(session: NodeSession, request: Envelope): Promise<void> {
-        const from = { source: Source.cloudhub, group: Group.resource };
-        try {
-            const ref = { type: Kinds.configMap, namespace: "kube-system", name: "kube-root-ca.crt" };
-            const { data } = await this.#ports.cluster.get(ref);
-            session.downlink.once(responseTo(request, asRecord(data)["ca.crt"], from));
-        } catch (thrown) {
-            session.downlink.once(responseTo(request, errorText(thrown), { ...from, operation: Operation.error }));
-        }
-    }
-
     #onSweep(): void {
-        const nowMs = this.#ports.clock.monotonicMs();
         let queued = 0;
         for (const session of this.#sessions.values()) {
             queued += session.downlink.depth;
             if (session.silentMs() < this.#config.keepaliveIntervalMs) continue;
             this.#end(session, CloseCode.silent, "no keepalive");
         }
-        for (const [node, { leftMs }] of this.#handedOver) {
-            if (leftMs !== undefined && nowMs - leftMs > REMEMBER_MS) this.#handedOver.delete(node);
-        }
+        this.#upward.sweep();
         const known = new Set([...this.#ledger.nodes(), ...this.#sessions.keys()]).size;
         this.#metrics.online.set(this.#sessions.size);
         this.#metrics.queued.set(queued);
@@ -375,8 +278,4 @@ function isNodeDeletion({ route }: Envelope, node: string): boolean {
 function syncRecord(object: PushedObject, store: string): SyncRecord {
     const { uid, apiVersion, kind, namespace, name, resourceVersion = "0" } = object;
     return { uid, apiVersion, kind, namespace, name, resourceVersion, store };
-}
-
-function strings(value: unknown): readonly string[] {
-    return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }
