@@ -7,6 +7,7 @@ import type { DocumentStore } from "../../store/store.ts";
 import type { Broker, BrokerHandlers, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
 import { Inflow, type Published } from "./inflow.ts";
+import { forgetPacketNumbers } from "./packet-numbers.ts";
 import type { Retained } from "./retained.ts";
 import type { Sessions } from "./sessions.ts";
 import { readTlsFiles } from "./tls-files.ts";
@@ -49,7 +50,11 @@ export class EmbeddedBroker implements Broker {
     /** @throws REDGE_EVENTBUS_LISTEN, REDGE_EVENTBUS_TLS, REDGE_CONFIG_INVALID */
     async start(handlers: BrokerHandlers): Promise<void> {
         const users = new Users(this.#config.users);
-        const [{ Aedes }, { Sessions }] = await Promise.all([import("aedes"), import("./sessions.ts")]);
+        const [{ Aedes }, { Sessions }] = await Promise.all([
+            import("aedes"),
+            import("./sessions.ts"),
+            forgetPacketNumbers(),
+        ]);
         const mayRead = (client: Client, topic: string) => users.maySubscribe(this.#usernames.get(client), topic);
         const inflow = new Inflow((packet) => this.#take(packet, handlers));
         const sessions = new Sessions({

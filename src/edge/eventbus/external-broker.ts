@@ -3,6 +3,7 @@ import type { IClientOptions, MqttClient } from "mqtt";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import type { Broker, BrokerHandlers, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
+import { forgetPacketNumbers } from "./packet-numbers.ts";
 import { readTlsFiles } from "./tls-files.ts";
 
 const RECONNECT_MS = 1000;
@@ -21,7 +22,7 @@ export class ExternalBroker implements Broker {
 
     /** @throws REDGE_EVENTBUS_TLS */
     async start(handlers: BrokerHandlers): Promise<void> {
-        const { connect } = await import("mqtt");
+        const [{ connect }] = await Promise.all([import("mqtt"), forgetPacketNumbers()]);
         const client = connect(this.#config.url, await this.#options());
         this.#client = client;
         client.on("connect", () => {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { createRequire } from "node:module";
 import { connect, connectAsync, type IClientOptions, type MqttClient } from "mqtt";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
@@ -60,6 +61,17 @@ function nextMessage(from: MqttClient): Promise<{ topic: string; text: string; q
 }
 
 describe("EventBus with its embedded broker", () => {
+    test("holds no buffer for each packet id there can be", async () => {
+        const { bus } = await startBus();
+        const reader = await client(bus);
+        await reader.subscribeAsync("plant/#", { qos: 1 });
+        const arrived = nextMessage(reader);
+        await reader.publishAsync("plant/line", "1", { qos: 1 });
+        expect(await arrived).toMatchObject({ topic: "plant/line", text: "1", qos: 1 });
+        const { cache } = createRequire(import.meta.url)("mqtt-packet/numbers.js") as { cache: object };
+        expect(Object.keys(cache)).toEqual([]);
+    });
+
     test("documents of devices go to DeviceTwin, user topics and records to the cloud", async () => {
         const { bus, next } = await startBus();
         const device = await client(bus);
