@@ -3,7 +3,10 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 import { errorText } from "../src/core/errors/redge-error.ts";
 import { UsageError } from "./failure.ts";
 
-/** One word behind `redge`. `run` answers the exit code and throws RedgeError or UsageError. */
+/**
+ * One word behind `redge`. `run` answers the exit code and throws RedgeError or UsageError. Every process loads every command: what one
+ * alone needs is imported by its `run`, or a gateway would hold a reader of YAML and a client of the API for `redge site`.
+ */
 export interface Command {
     readonly name: string;
     readonly summary: string;

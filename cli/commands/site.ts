@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Command, readOptions } from "../command.ts";
-import { runSite } from "../site/run-site.ts";
 
 export const siteCommand: Command = {
     name: "site",
@@ -20,6 +19,7 @@ Environment: REDGE_HOME (default ~/.redge) and the variables of redge cloud and 
 `,
     async run(args) {
         const options = readOptions(args, { "no-demo": { type: "boolean" } });
+        const { runSite } = await import("../site/run-site.ts");
         return runSite({ demo: options["no-demo"] !== true });
     },
 };

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from "node:fs";
-import { systemClock } from "../../src/core/clock.ts";
 import { RedgeError } from "../../src/core/errors/redge-error.ts";
-import { createKubeClient } from "../../src/kube/client/https-client.ts";
-import { connectionFromKubeconfig } from "../../src/kube/client/kubeconfig.ts";
-import { revokeJoinToken } from "../../src/link/identity/index.ts";
 import { type Command, parseDurationMs, readOptions } from "../command.ts";
 import { UsageError } from "../failure.ts";
 import { kubeconfigPath, redgeHome } from "../host/environment.ts";
-import { makeToken } from "../site/join-token.ts";
 
 export const tokenCommand: Command = {
     name: "token",
@@ -38,20 +33,10 @@ Options:
         const uses = options.uses === undefined ? undefined : parseUses(options.uses);
         const path = options.kubeconfig ?? kubeconfigPath(redgeHome());
         if (!existsSync(path)) throw new RedgeError("REDGE_CLI_NO_CLOUD", { path });
-        const client = createKubeClient(await connectionFromKubeconfig(path), {
-            clock: systemClock,
-            random: Math.random,
-        });
-        try {
-            if (options.revoke !== undefined) {
-                await revokeJoinToken(client, options.revoke, systemClock);
-                process.stdout.write("revoked\n");
-                return 0;
-            }
-            process.stdout.write(`${await makeToken(client, { ttlMs, nodeName: options.node, uses })}\n`);
-        } finally {
-            await client.close();
-        }
+        const { runToken } = await import("../site/run-token.ts");
+        const { revoke, node: nodeName } = options;
+        const done = await runToken(path, revoke === undefined ? { ttlMs, nodeName, uses } : { revoke });
+        process.stdout.write(`${done}\n`);
         return 0;
     },
 };
