@@ -1,25 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resident memory of both processes of a site with one flow pod and DEVICES Modbus devices of three properties, each polled once a second.
-// How: `redge site` as a user starts it, in a home of its own; the flow of examples/workloads runs, the devices are created in the
-// API and their registers are in a server beside it; IDLE_S seconds after all have been read /proc/<pid>/smaps_rollup is read. RSS counts pages shared with other processes of the same
-// binary in full, PSS counts its share of them, "private" is what would be freed if the process ended.
+// Resident memory of both processes of `redge site` as a user starts it, in a home of its own: `npm run bench:memory [-- CASE]`
+//   empty    the broker and every component, no pod, no device
+//   mqtt     one flow pod and DEVICES devices in DeviceTwin, three values of each over MQTT each second, from another process: what
+//            EdgeCore can be asked for as well, so the case of the goal
+//   modbus   one flow pod and DEVICES devices of three registers, read each second by the Modbus mapper within the gateway
+//   editors  as mqtt, with the editors on
+// IDLE_S seconds after every device has a value /proc/<pid>/smaps_rollup is read. RSS counts pages shared with other processes of
+// the same binary in full, PSS counts its share of them, "private" is what would be freed if the process ended.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePorts } from "../test/support/free-ports.ts";
 import { root, TestSite } from "../test/support/site.ts";
+import { print, printGoal } from "./devices/figures.ts";
 import { device, model } from "./devices/gateway.ts";
-import { type ModbusPlant, serveModbus, startModbus } from "./devices/peers.ts";
+import { publishEachSecond, serveModbus, startModbus, startPeer } from "./devices/peers.ts";
 
 const IDLE_S = Number(process.env["BENCH_IDLE_S"] ?? 30);
 const DEVICES = Number(process.env["BENCH_DEVICES"] ?? 1000);
 const PROPERTIES = ["p0", "p1", "p2"];
 const GOAL_MIB = 128;
 
-function memoryMiB(pid: number): Record<"rss" | "pss" | "private", number> {
+interface Case {
+    readonly title: string;
+    readonly env: NodeJS.ProcessEnv;
+    /** Brings the site to what shall be measured; answers what ends the processes beside it. */
+    load(site: TestSite): Promise<() => void>;
+}
+
+const headless: NodeJS.ProcessEnv = { REDGE_EDITOR: "off" };
+
+const cases: Readonly<Record<string, Case>> = {
+    empty: { title: "no pod, no device", env: headless, load: async () => () => {} },
+    mqtt: { title: `a flow pod, ${DEVICES} devices over MQTT`, env: headless, load: reportByMqtt },
+    modbus: { title: `a flow pod, ${DEVICES} devices by the Modbus mapper`, env: headless, load: pollByModbus },
+    editors: { title: `editors on, a flow pod, ${DEVICES} devices over MQTT`, env: {}, load: reportByMqtt },
+};
+
+function memoryMiB(pid: number): Record<"rss" | "pss" | "private" | "file", number> {
     const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
     const mib = (name: string): number =>
         Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? Number.NaN) / 1024;
-    return { rss: mib("Rss"), pss: mib("Pss"), private: mib("Private_Dirty") + mib("Private_Clean") };
+    const rss = mib("Rss");
+    return {
+        rss,
+        pss: mib("Pss"),
+        private: mib("Private_Dirty") + mib("Private_Clean"),
+        file: rss - mib("Anonymous"),
+    };
 }
 
 function cpuSeconds(pid: number): number {
@@ -28,57 +55,87 @@ function cpuSeconds(pid: number): number {
 }
 
 /** Answers the gateway's resident memory, MiB. */
-async function measure(title: string, extra: NodeJS.ProcessEnv): Promise<number> {
-    const [port = 0] = await freePorts(1);
-    const plant = await startModbus(port);
-    const site = await TestSite.create(extra);
+async function measure({ title, env, load }: Case): Promise<number> {
+    const site = await TestSite.create(env);
+    let end = (): void => {};
     try {
         await site.start();
-        await site.kubectlOk(["apply", "-f", join(root, "examples/workloads/hello-flow.yaml")]);
-        await site.kubectlOk(["rollout", "status", "daemonset/hello", "--timeout=60s"]);
-        await addDevices(site, plant, port);
+        end = await load(site);
         const { cloud, edge } = await site.pids();
         if (cloud === undefined || edge === undefined) throw new Error("a process is missing");
         const before = { cloud: cpuSeconds(cloud), edge: cpuSeconds(edge) };
         await new Promise((resolve) => setTimeout(resolve, IDLE_S * 1000));
-        for (const [role, pid] of Object.entries({ cloud, edge })) {
-            const { rss, pss, private: own } = memoryMiB(pid);
-            const percent = ((cpuSeconds(pid) - before[role as "cloud" | "edge"]) / IDLE_S) * 100;
-            console.log(
-                `${title}, ${role}: RSS ${rss.toFixed(0)} MiB, PSS ${pss.toFixed(0)} MiB, private ${own.toFixed(0)} MiB, CPU ${percent.toFixed(1)} % of a core`,
+        for (const [role, pid] of Object.entries({ gateway: edge, cloud })) {
+            const { rss, pss, private: own, file } = memoryMiB(pid);
+            const used = cpuSeconds(pid) - before[role === "cloud" ? "cloud" : "edge"];
+            print(
+                `${title}: ${role}`,
+                `${rss.toFixed(0)} MiB`,
+                `PSS ${pss.toFixed(0)}, private ${own.toFixed(0)}, pages of files ${file.toFixed(0)} MiB; ` +
+                    `${((used / IDLE_S) * 100).toFixed(1)} % of a core`,
             );
         }
         return memoryMiB(edge).rss;
     } finally {
+        end();
         await site.stop();
         await site.remove();
-        plant.stop();
     }
 }
 
-/** Resolves when every device has been read. */
-async function addDevices(site: TestSite, plant: ModbusPlant, port: number): Promise<void> {
-    const devices = Array.from({ length: DEVICES }, (_, index) =>
+async function reportByMqtt(site: TestSite): Promise<() => void> {
+    await startPod(site);
+    await create(site, (index) => device(`d${index}`, 1, 0, PROPERTIES));
+    // Every device is reported until the gateway has answered for each of them.
+    const peer = await startPeer("each-second", String(site.port("REDGE_MQTT_PORT")), String(DEVICES), ...PROPERTIES);
+    return peer.stop;
+}
+
+async function pollByModbus(site: TestSite): Promise<() => void> {
+    await startPod(site);
+    const [port = 0] = await freePorts(1);
+    const plant = await startModbus(port);
+    const polled = plant.polled(DEVICES);
+    await create(site, (index) =>
         device(`d${index}`, 1 + (index % 250), port, PROPERTIES, { first: 4 * Math.floor(index / 250) }),
     );
-    const polled = plant.polled(DEVICES);
-    const items = [model(PROPERTIES), ...devices];
-    await site.kubectlOk(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items }));
     await polled;
+    return plant.stop;
 }
 
-async function main(): Promise<void> {
-    console.log(
-        `read from /proc/<pid>/smaps_rollup ${IDLE_S} s after the last start; broker, one flow pod, ${DEVICES} Modbus devices read each second`,
-    );
-    const headless = await measure("editors off", { REDGE_EDITOR: "off" });
-    const verdict = headless <= GOAL_MIB ? "met" : "MISSED";
-    console.log(
-        `gateway, editor off: ${headless.toFixed(0)} MiB, ${verdict}: to reach ${GOAL_MIB} MiB [EdgeCore alone: 128 MiB]`,
-    );
-    const full = await measure("editors on", {});
-    console.log(`the price of the editor at the gateway: ${(full - headless).toFixed(0)} MiB`);
+async function startPod(site: TestSite): Promise<void> {
+    await site.kubectlOk(["apply", "-f", join(root, "examples/workloads/hello-flow.yaml")]);
+    await site.kubectlOk(["rollout", "status", "daemonset/hello", "--timeout=60s"]);
 }
 
-if (process.argv[2] === "--modbus") serveModbus(process.argv[3] ?? "");
-else await main();
+async function create(site: TestSite, make: (index: number) => object): Promise<void> {
+    const items = [model(PROPERTIES), ...Array.from({ length: DEVICES }, (_, index) => make(index))];
+    await site.kubectlOk(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+}
+
+async function main(only: string | undefined): Promise<void> {
+    if (only !== undefined && cases[only] === undefined)
+        throw new Error(`no case ${only}; there are ${Object.keys(cases).join(", ")}`);
+    print(`resident memory ${IDLE_S} s after all was up`, "", "from /proc/<pid>/smaps_rollup");
+    const found: Record<string, number> = {};
+    for (const [name, each] of Object.entries(cases)) {
+        if (only === undefined || only === name) found[name] = await measure(each);
+    }
+    const goal = `${GOAL_MIB} MiB [EdgeCore alone: 128 MiB]`;
+    const { mqtt, modbus, editors } = found;
+    if (mqtt !== undefined)
+        printGoal("gateway with 1,000 devices over MQTT, editor off", `${mqtt.toFixed(0)} MiB`, mqtt <= GOAL_MIB, goal);
+    if (modbus !== undefined)
+        print(
+            "gateway with 1,000 devices by its own Modbus mapper, editor off",
+            `${modbus.toFixed(0)} MiB`,
+            "EdgeCore has no mapper within: each of its mappers is a process beside it",
+        );
+    if (mqtt !== undefined && editors !== undefined)
+        print("the price of the editor at the gateway", `${(editors - mqtt).toFixed(0)} MiB`);
+}
+
+const [role, ...rest] = process.argv.slice(2);
+if (role === "--modbus") serveModbus(rest[0] ?? "");
+else if (role === "--each-second") await publishEachSecond(rest[0] ?? "", Number(rest[1]), rest.slice(2));
+else await main(role);

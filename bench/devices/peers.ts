@@ -5,6 +5,7 @@ import { ServerTCP } from "modbus-serial";
 import { connectAsync } from "mqtt";
 
 const PUBLISH_WINDOW = 200;
+const REPORT_EVERY_MS = 20;
 
 /** Runs this bench as another process in a role; resolves with its first line. */
 export async function startPeer(
@@ -42,6 +43,35 @@ export async function publish(port: string, devices: string, count: string): Pro
     await Promise.all(Array.from({ length: PUBLISH_WINDOW }, lane));
     process.stdout.write(`${performance.now() - startedMs}\n`);
     await client.endAsync();
+}
+
+/**
+ * A process of its own: reports every property of `devices` devices each second, evenly over it, with values that change. Says so when
+ * the twin of each has taken its first.
+ */
+export async function publishEachSecond(port: string, devices: number, properties: readonly string[]): Promise<void> {
+    const client = await connectAsync(`mqtt://127.0.0.1:${port}`);
+    const waiting = new Set(Array.from({ length: devices }, (_, index) => `d${index}`));
+    client.on("message", (topic, payload) => {
+        // A refusal: the device has not come from the cloud yet.
+        if (waiting.size === 0 || payload.includes('"code"')) return;
+        waiting.delete(topic.split("/")[4] ?? "");
+        if (waiting.size > 0) return;
+        process.stdout.write("all reported\n");
+        client.unsubscribe("$hw/events/device/+/+/twin/update/result");
+    });
+    await client.subscribeAsync("$hw/events/device/+/+/twin/update/result");
+    const startedMs = performance.now();
+    let sent = 0;
+    setInterval(() => {
+        const due = ((performance.now() - startedMs) / 1000) * devices;
+        for (; sent < due; sent += 1) {
+            const topic = `$hw/events/device/default/d${sent % devices}/twin/update`;
+            const actual = { actual: { value: String(sent) } };
+            const twin = Object.fromEntries(properties.map((name) => [name, actual]));
+            client.publish(topic, JSON.stringify({ event_id: "", timestamp: Date.now(), twin }), { qos: 1 });
+        }
+    }, REPORT_EVERY_MS);
 }
 
 /** A Modbus TCP server in a process of its own, as the one who drives it sees it. */
