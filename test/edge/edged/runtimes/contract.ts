@@ -229,6 +229,14 @@ export function runtimeContract(make: () => Promise<Subject>): void {
         expect(out).toBe("hello");
     });
 
+    it("attaches to what runs alone: nobody waits for one that has ended", async () => {
+        const { id } = await begin("a");
+        await runtime.stopContainer(id, 0);
+        await expect(runtime.attach(id, { stdin: true, tty: false })).rejects.toMatchObject({
+            code: subject.hasProcesses ? "REDGE_RUNTIME_FAILED" : "REDGE_RUNTIME_NOT_OFFERED",
+        });
+    });
+
     it("tells what containers use", async () => {
         const { id } = await begin("a");
         if (!subject.hasProcesses) return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { PassThrough } from "node:stream";
 import type Docker from "dockerode";
+import { RedgeError } from "../../../../core/errors/redge-error.ts";
 import type { ExecRequest, ExecSession } from "../runtime.ts";
 import { engineCall } from "./docker-errors.ts";
 import { frames } from "./docker-logs.ts";
@@ -30,7 +31,10 @@ export async function execSession(docker: Docker, request: ExecRequest): Promise
     });
 }
 
-/** The container's own process. */
+/**
+ * The container's own process.
+ * @throws REDGE_RUNTIME_FAILED when it does not run: an engine would wait for its next start, which never comes
+ */
 export async function attachSession(
     docker: Docker,
     id: string,
@@ -40,6 +44,12 @@ export async function attachSession(
         const container = docker.getContainer(id);
         const attach = { stream: true, hijack: true, stdin: options.stdin, stdout: true, stderr: true };
         const socket = (await container.attach(attach)) as unknown as Hijacked;
+        // Only one that still runs after the attachment is sure to end it.
+        const { State } = await container.inspect();
+        if (!State.Running) {
+            socket.destroy();
+            throw new RedgeError("REDGE_RUNTIME_FAILED", { what: "attach", reason: `container ${id} does not run` });
+        }
         const resize = async (width: number, height: number): Promise<void> => {
             await container.resize({ w: width, h: height });
         };
