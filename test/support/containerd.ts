@@ -104,21 +104,16 @@ state = "${join(root, "state")}"
 `;
 }
 
+/** The network that docs/workloads.md gives a gateway, under a name and with addresses of the test's own. */
 function writeNetwork(root: string, bridge: string, subnet: string): void {
     mkdirSync(join(root, "net.d"));
-    const ipam = {
-        type: "host-local",
-        ranges: [[{ subnet }]],
-        routes: [{ dst: "0.0.0.0/0" }],
-        dataDir: join(root, "ipam"),
-    };
-    const plugins = [
-        { type: "bridge", bridge, isGateway: true, ipMasq: true, hairpinMode: true, ipam },
-        // Beside a Docker engine, which drops what is forwarded.
-        { type: "firewall" },
-        { type: "portmap", capabilities: { portMappings: true } },
-    ];
-    writeFileSync(join(root, "net.d/10-test.conflist"), JSON.stringify({ cniVersion: "0.4.0", name: bridge, plugins }));
+    const shipped = readFileSync(new URL("../../deploy/edge/10-redge.conflist", import.meta.url), "utf8");
+    const own = shipped
+        .replace('"name": "redge"', `"name": "${bridge}"`)
+        .replace("redge0", bridge)
+        .replace("10.88.0.0/16", subnet)
+        .replace('"type": "host-local"', `"type": "host-local", "dataDir": "${join(root, "ipam")}"`);
+    writeFileSync(join(root, "net.d/10-test.conflist"), own);
 }
 
 /** Packs a root file system as an image archive and imports it where CRI looks. */
