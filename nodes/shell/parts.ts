@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RedgeError } from "../../src/core/errors/redge-error.ts";
-import type { PodRuntime } from "../../src/edge/edged/index.ts";
+import type { ContainerRuntimes } from "../../src/edge/edged/runtimes/containers.ts";
 import type { KubeClient } from "../../src/kube/client/client.ts";
 import type { CloudIdentity, EdgeIdentity } from "../../src/link/identity/ports.ts";
 import type { DocumentStore } from "../../src/store/store.ts";
@@ -9,7 +9,7 @@ import type { PartKind } from "./shell.ts";
 /** What the config nodes hand out, by their node type. */
 export const store: PartKind<DocumentStore> = { type: "kubeedge-store" };
 export const cluster: PartKind<KubeClient> = { type: "kubeedge-cluster" };
-export const containerRuntimes: PartKind<readonly PodRuntime[]> = { type: "kubeedge-container-runtime" };
+export const containerRuntimes: PartKind<ContainerRuntimes> = { type: "kubeedge-container-runtime" };
 export const cloudIdentity: PartKind<CloudIdentity> = { type: "kubeedge-identity", check: inRole("cloud", "caPem") };
 export const edgeIdentity: PartKind<EdgeIdentity> = { type: "kubeedge-identity", check: inRole("edge", "nodeName") };
 

@@ -28,8 +28,12 @@ export default function (RED: NodeRed): void {
             );
             const logDir = join(extra.rootDir, "logs");
             const flows = [host, isolated].map((each) => new FlowRuntime({ ...ports, host: each, logDir }));
-            const containers = await shell.use(containerRuntimes, "runtime");
-            return new Edged(shell.parse(edgedConfig, extra), { ...ports, runtimes: [...flows, ...containers] });
+            const { runtimes, onFound } = await shell.use(containerRuntimes, "runtime");
+            return new Edged(shell.parse(edgedConfig, extra), {
+                ...ports,
+                runtimes: [...flows, ...runtimes],
+                onRuntime: onFound,
+            });
         });
     }
     RED.nodes.registerType("kubeedge-edged", EdgedNode);

@@ -31,6 +31,8 @@ import { VolumeManager } from "./volumes/volume-manager.ts";
 export interface EdgedPorts extends Ports {
     readonly store: DocumentStore;
     readonly runtimes: readonly PodRuntime[];
+    /** Tells of engines that come later; answers how to stop listening. */
+    readonly onRuntime?: ((found: (runtime: PodRuntime) => void) => () => void) | undefined;
     /** Absent: the machine it runs on. */
     readonly machine?: Machine | undefined;
 }
@@ -47,6 +49,7 @@ export class Edged extends WireComponent<EdgedOutput> {
     readonly outputs = ["metamanager", "events"] as const;
     readonly #config: EdgedConfig;
     readonly #ports: EdgedPorts;
+    readonly #runtimes: PodRuntime[];
     readonly #client: MetaClient;
     readonly #node: NodeAgent;
     readonly #pods: PodManager;
@@ -60,10 +63,14 @@ export class Edged extends WireComponent<EdgedOutput> {
     #started = false;
     #stopped = false;
     #early: Envelope[] = [];
+    readonly #earlyRuntimes: PodRuntime[] = [];
+    #stopListening: (() => void) | undefined;
 
-    constructor(config: EdgedConfig, ports: EdgedPorts) {
+    constructor(config: EdgedConfig, given: EdgedPorts) {
         super();
         this.#config = config;
+        this.#runtimes = [...given.runtimes];
+        const ports = { ...given, runtimes: this.#runtimes };
         this.#ports = ports;
         this.#client = new MetaClient(ports.clock, (envelope) => this.send("metamanager", envelope));
         this.#volumes = new VolumeManager(config.rootDir);
@@ -133,6 +140,7 @@ export class Edged extends WireComponent<EdgedOutput> {
         });
         const address = config.kubelet || `unix:${join(config.rootDir, "kubelet.sock")}`;
         const { nodeName, rootDir } = config;
+        this.#stopListening = ports.onRuntime?.((runtime) => this.#found(runtime));
         this.#kubelet = new KubeletApi({ address, nodeName, rootDir }, { ...ports, pods: this.#pods, machine });
     }
 
@@ -156,7 +164,7 @@ export class Edged extends WireComponent<EdgedOutput> {
     async start(): Promise<void> {
         await mkdir(this.#config.rootDir, { recursive: true });
         await this.#kubelet.start();
-        for (const runtime of this.#ports.runtimes) await runtime.start();
+        for (const runtime of this.#runtimes) await runtime.start();
         await this.#images.start();
         await this.#eviction.start();
         this.#pods.start();
@@ -165,6 +173,7 @@ export class Edged extends WireComponent<EdgedOutput> {
         const early = this.#early;
         this.#early = [];
         for (const envelope of early) this.#take(envelope);
+        for (const runtime of this.#earlyRuntimes.splice(0)) await this.#addRuntime(runtime);
         await this.#node.start();
         await this.#static.start();
         this.#list();
@@ -173,6 +182,7 @@ export class Edged extends WireComponent<EdgedOutput> {
     async stop(): Promise<void> {
         if (this.#stopped) return;
         this.#stopped = true;
+        this.#stopListening?.();
         this.#events.stop();
         this.#client.stop();
         const ended = Promise.all([
@@ -184,13 +194,32 @@ export class Edged extends WireComponent<EdgedOutput> {
             this.#pods.stop(),
         ]);
         await Promise.race([ended, new Promise<void>((resolve) => this.#ports.clock.after(1_500, resolve))]);
-        await Promise.all(this.#ports.runtimes.map((runtime) => runtime.stop()));
+        await Promise.all(this.#runtimes.map((runtime) => runtime.stop()));
     }
 
     async receive(envelope: Envelope): Promise<void> {
         if (this.#stopped) throw new RedgeError("REDGE_EDGED_STOPPED", { component: "Edged" });
         if (this.#started) this.#take(envelope);
         else this.#early.push(envelope);
+    }
+
+    #found(runtime: PodRuntime): void {
+        this.#addRuntime(runtime).catch((thrown: unknown) => {
+            this.#ports.log.error("a container engine that came later cannot be used", { error: thrown });
+        });
+    }
+
+    /** An engine that was not there at the start. */
+    async #addRuntime(runtime: PodRuntime): Promise<void> {
+        if (!this.#started) {
+            this.#earlyRuntimes.push(runtime);
+            return;
+        }
+        await runtime.start();
+        if (this.#stopped) return runtime.stop();
+        this.#runtimes.push(runtime);
+        this.#pods.follow(runtime);
+        this.#node.changed();
     }
 
     #take(envelope: Envelope): void {
@@ -275,7 +304,7 @@ export class Edged extends WireComponent<EdgedOutput> {
 
     /** In a Node-RED that only loads the palette, pods of the class node-red have nowhere to run. */
     async #flowsOnlyIsolated(): Promise<boolean> {
-        const shared = this.#ports.runtimes.find((runtime) => runtime.serves("node-red"));
+        const shared = this.#runtimes.find((runtime) => runtime.serves("node-red"));
         return shared !== undefined && !(await shared.info()).ready;
     }
 }

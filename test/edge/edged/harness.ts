@@ -8,7 +8,7 @@ import { parseConfig } from "../../../src/core/config.ts";
 import type { JsonRecord } from "../../../src/core/json.ts";
 import { createLogger, silentLogger } from "../../../src/core/log.ts";
 import { noMetrics } from "../../../src/core/metrics.ts";
-import { Edged, type EdgedConfig, edgedConfig } from "../../../src/edge/edged/index.ts";
+import { Edged, type EdgedConfig, type EdgedPorts, edgedConfig } from "../../../src/edge/edged/index.ts";
 import type { Machine } from "../../../src/edge/edged/node/machine.ts";
 import type { Pod, PodStatus } from "../../../src/edge/edged/podspec/types.ts";
 import type { PodRuntime } from "../../../src/edge/edged/runtimes/runtime.ts";
@@ -176,6 +176,7 @@ export interface Gateway {
 /** MetaManager and Edged on a wire, with a cloud at the other end. */
 export async function startGateway(options: {
     readonly runtimes: (rootDir: string, store: DocumentStore) => readonly PodRuntime[];
+    readonly onRuntime?: EdgedPorts["onRuntime"];
     readonly cloud?: FakeCloud;
     readonly store?: DocumentStore;
     readonly rootDir?: string;
@@ -201,6 +202,7 @@ export async function startGateway(options: {
         ...ports,
         store,
         runtimes: options.runtimes(rootDir, store),
+        onRuntime: options.onRuntime,
         machine: options.machine,
     });
     const states: ComponentState[] = [];

@@ -28,15 +28,13 @@ export class PodManager {
     }
 
     start(): void {
-        for (const runtime of this.#ports.runtimes) {
-            this.#stopListening.push(
-                runtime.onChange((podUid) => {
-                    if (podUid === undefined) for (const worker of this.#workers.values()) worker.wake();
-                    else this.#workers.get(podUid)?.wake();
-                    if (podUid === undefined) void this.#sweepOf(runtime);
-                }),
-            );
-        }
+        for (const runtime of this.#ports.runtimes) this.#listen(runtime);
+    }
+
+    /** An engine has come that was not there at the start: pods may have waited for it, and it may hold what nobody owns. */
+    follow(runtime: PodRuntime): void {
+        this.#listen(runtime);
+        this.#changed(runtime, undefined);
     }
 
     async stop(): Promise<void> {
@@ -102,6 +100,19 @@ export class PodManager {
         const worker = this.#workers.get(uid);
         this.#workers.delete(uid);
         worker?.stop().catch((thrown: unknown) => this.#ports.log.error("worker did not end", { error: thrown }));
+    }
+
+    #listen(runtime: PodRuntime): void {
+        this.#stopListening.push(runtime.onChange((podUid) => this.#changed(runtime, podUid)));
+    }
+
+    #changed(runtime: PodRuntime, podUid: string | undefined): void {
+        if (podUid !== undefined) {
+            this.#workers.get(podUid)?.wake();
+            return;
+        }
+        for (const worker of this.#workers.values()) worker.wake();
+        void this.#sweepOf(runtime);
     }
 
     async #sweepOf(runtime: PodRuntime): Promise<void> {

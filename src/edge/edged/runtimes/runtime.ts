@@ -179,6 +179,7 @@ export interface PodRuntime {
     readonly hasImages: boolean;
     /** True when RuntimeClass handlers of this name run here; "" is the default handler. */
     serves(handler: string): boolean;
+    /** May be called again after a stop. */
     start(): Promise<void>;
     stop(): Promise<void>;
     info(): Promise<RuntimeInfo>;

@@ -169,6 +169,24 @@ export function runtimeContract(make: () => Promise<Subject>): void {
         expect(state.finishedMs).toBeGreaterThanOrEqual(state.startedMs);
     });
 
+    it("tells of ends also after a stop and another start, as when Edged alone is deployed anew", async () => {
+        await runtime.stop();
+        await runtime.start();
+        const record = await begin("again");
+        const told = new Promise<void>((resolve) => {
+            runtime.onChange((uid) => {
+                if (uid === "uid-again") resolve();
+            });
+        });
+        await subject.crash(runtime, record, 3);
+        await told;
+        const ended = await until(async () => {
+            const found = (await runtime.get("uid-again"))?.containers[0]?.state;
+            return found?.phase === "exited" ? found : undefined;
+        }, "exited");
+        expect(ended.exitCode).toBe(3);
+    });
+
     it("keeps the start before beside the newest, and no more", async () => {
         for (const attempt of [0, 1, 2]) {
             const record = await begin("a", attempt);

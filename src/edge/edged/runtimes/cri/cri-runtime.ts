@@ -77,6 +77,7 @@ export class CriRuntime implements PodRuntime {
     }
 
     async start(): Promise<void> {
+        this.#stopped = false;
         await this.#look();
         this.#rotateLater();
     }

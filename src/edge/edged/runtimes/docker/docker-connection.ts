@@ -37,6 +37,7 @@ export class DockerConnection {
     }
 
     async start(): Promise<void> {
+        this.#stopped = false;
         await this.#connect();
     }
 
