@@ -3,8 +3,9 @@
 // `redge cloud` and `redge edge` use these files, and so does `node-red --settings settings/edge.js`.
 const { existsSync, readFileSync } = require("node:fs");
 const { homedir } = require("node:os");
-const { join, resolve, sep } = require("node:path");
+const { basename, join, resolve, sep } = require("node:path");
 
+const { beforeDeploy, unusedCoreFiles } = require("../dist/nodes/shell/core-palette.js");
 const { logging } = require("./logging.js");
 
 const packageRoot = resolve(__dirname, "..");
@@ -22,6 +23,8 @@ exports.settingsFor = function settingsFor({ role, port, title }) {
         process.env.REDGE_USER_DIR ?? join(process.env.REDGE_HOME ?? join(homedir(), ".redge"), role),
     );
     const editor = on("REDGE_EDITOR", "on");
+    // With the editor on, people expect the whole palette; without it what no flow uses waits until one does.
+    const deferred = editor ? [] : unusedCoreFiles(join(userDir, "flows.json"));
     return {
         userDir,
         flowFile: "flows.json",
@@ -33,8 +36,9 @@ exports.settingsFor = function settingsFor({ role, port, title }) {
         httpAdminRoot: "/",
         httpNodeRoot: "/api",
         disableEditor: !editor,
-        // Palette nodes that a headless gateway does not need cost 30 MB; with the editor on, people expect them all.
-        nodesExcludes: editor ? [] : HEADLESS_EXCLUDES,
+        nodesExcludes: deferred.map((file) => basename(file)),
+        deferredPalette: deferred,
+        ...(editor ? {} : { httpAdminMiddleware: beforeDeploy }),
         credentialSecret: process.env.REDGE_CREDENTIAL_SECRET ?? secretFile(userDir, "credential-secret"),
         telemetry: { enabled: false },
         diagnostics: { enabled: true, ui: true },
@@ -55,19 +59,3 @@ exports.settingsFor = function settingsFor({ role, port, title }) {
         },
     };
 };
-
-const HEADLESS_EXCLUDES = [
-    "22-websocket.js",
-    "31-tcpin.js",
-    "32-udp.js",
-    "06-httpproxy.js",
-    "90-exec.js",
-    "70-CSV.js",
-    "70-HTML.js",
-    "70-XML.js",
-    "70-YAML.js",
-    "23-watch.js",
-    "18-sort.js",
-    "19-batch.js",
-    "rbe.js",
-];

@@ -82,7 +82,14 @@ export interface NodeRed {
             options?: { readonly credentials?: Readonly<Record<string, { readonly type: "text" | "password" }>> },
         ): void;
     };
-    readonly settings: { readonly userDir?: string; readonly redge?: RedgeSettings };
+    readonly settings: {
+        readonly userDir?: string;
+        readonly redge?: RedgeSettings;
+        /** Where Node-RED's own nodes are; absent where none are used. */
+        readonly coreNodesDir?: string;
+        /** Of Redge's settings files: see core-palette.ts. */
+        readonly deferredPalette?: readonly string[];
+    };
     readonly events: EventEmitter;
     readonly util: { generateId(): string };
     readonly httpAdmin: { get(path: string, ...handlers: HttpHandler[]): void };

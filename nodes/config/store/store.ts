@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from "node:path";
 import { attachPart } from "../../shell/config-node.ts";
+import { deferTo } from "../../shell/core-palette.ts";
 import type { NodeDef, NodeRed, RedNode } from "../../shell/red.ts";
 import { type StoreNodeConfig, storeNodeConfig } from "./schema.ts";
 
 export default function (RED: NodeRed): void {
+    deferTo(RED);
     function StoreNode(this: RedNode, def: NodeDef): void {
         RED.nodes.createNode(this, def);
         attachPart(RED, this, def, async (shell) => {

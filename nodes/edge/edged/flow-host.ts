@@ -4,6 +4,7 @@ import type { Timer } from "../../../src/core/clock.ts";
 import type { Ports } from "../../../src/core/component.ts";
 import { errorText, RedgeError } from "../../../src/core/errors/redge-error.ts";
 import type { FlowHost, FlowHostListener, FlowNode, FlowUnit } from "../../../src/edge/edged/index.ts";
+import { bringTypes } from "../../shell/core-palette.ts";
 import type { NodeRed } from "../../shell/red.ts";
 import {
     type DebugRecord,
@@ -106,6 +107,7 @@ export class GatewayFlowHost implements FlowHost {
         const runtime = this.#need();
         await installModules(runtime, unit.modules);
         const nodes = podNodes(unit);
+        await bringTypes(nodes.map(({ type }) => type));
         await checkTypes(runtime, nodes);
         const running: Running = { unit, nodes, failure: undefined, starting: true };
         this.#expected.delete(podPrefix(unit.id));
