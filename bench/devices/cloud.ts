@@ -15,16 +15,17 @@ import { asRecord } from "../../src/core/json.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { noMetrics } from "../../src/core/metrics.ts";
 import { type Envelope, newEnvelope } from "../../src/envelope/envelope.ts";
-import { createKubeClient } from "../../src/kube/client/https-client.ts";
+import type { KubeClient } from "../../src/kube/client/client.ts";
 import { statusReason } from "../../src/kube/client/status-error.ts";
 import { Kinds, type KubeObject } from "../../src/kube/types.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { memoryMiB, printGoal } from "./figures.ts";
 
 /**
- * The cloud's share: reports as they leave CloudHub → DeviceController → API server (the embedded one, over TLS, on the
- * sqlite store) → confirmation. Prints, for each number of devices, reports per second confirmed, the time from the
- * report to its confirmation, then what each of 10,000 devices costs this process: controller, API server and store.
+ * The cloud's share: reports as they leave CloudHub → DeviceController → API server (the embedded one, asked within the
+ * process as in `redge cloud`, on the sqlite store) → confirmation. Prints, for each number of devices, reports per second
+ * confirmed, the time from the report to its confirmation, then what each of 10,000 devices costs this process:
+ * controller, API server and store.
  * That none is lost in an outage needs both ends and is counted in `test/faults/device-outage.test.ts`: 10,000 reports, those of
  * ten minutes at 16 a second.
  */
@@ -42,8 +43,8 @@ const folder = await mkdtemp(join(tmpdir(), "redge-bench-devices-"));
 const store = await openStore({ engine: "sqlite", path: join(folder, "store.db") }, ports);
 const plane = new ControlPlane({ host: "127.0.0.1", port: 0, dataDir: folder, sans: [] }, { ...ports, store });
 await plane.start();
-if (plane.connection === undefined) throw new Error("the control plane did not start");
-const cluster = createKubeClient(plane.connection, ports);
+if (plane.client === undefined) throw new Error("the control plane did not start");
+const cluster: KubeClient = plane.client;
 const controller = new DeviceController(parseConfig<DeviceControllerConfig>(deviceControllerConfig, {}), {
     ...ports,
     cluster,
@@ -96,7 +97,6 @@ printGoal(
     "10 KiB [about 30 KiB in CloudCore]",
 );
 await controller.stop();
-await cluster.close();
 await plane.stop();
 await store.close();
 await rm(folder, { recursive: true, force: true });

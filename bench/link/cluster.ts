@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { ControlPlane } from "../../src/cloud/controlplane/index.ts";
 import type { KubeClient } from "../../src/kube/client/client.ts";
-import { createKubeClient } from "../../src/kube/client/https-client.ts";
 import { isAlreadyExists } from "../../src/kube/client/status-error.ts";
 import { Kinds, type KubeObject } from "../../src/kube/types.ts";
 import { openStore } from "../../src/store/open-store.ts";
@@ -30,11 +29,11 @@ export async function openCluster(kind: ApiKind): Promise<OpenedCluster> {
     const config = { host: "127.0.0.1", port: 0, dataDir: folder, sans: [] };
     const plane = new ControlPlane(config, { ...testPorts, store });
     await plane.start();
-    if (plane.connection === undefined) throw new Error("the control plane did not start");
-    const cluster = createKubeClient(plane.connection, testPorts);
+    const { client: cluster } = plane;
+    if (cluster === undefined) throw new Error("the control plane did not start");
     await installKinds(cluster);
     const { kubeconfigPath: kubeconfig } = plane;
-    return { cluster, kubeconfig, what: "the embedded API server in the same process, over TLS, on sqlite" };
+    return { cluster, kubeconfig, what: "the embedded API server in the same process, as in redge cloud, on sqlite" };
 }
 
 async function installKinds(cluster: KubeClient): Promise<void> {

@@ -34,24 +34,16 @@ async function remote(shell: NodeShell, config: ClusterNodeConfig): Promise<Open
 
 /** The control plane inside this Node-RED, and a client that is its administrator. */
 async function embedded(shell: NodeShell, { dataDir }: ClusterNodeConfig): Promise<Opened<KubeClient>> {
-    const { createKubeClient } = await import("../../../src/kube/client/https-client.ts");
     const { ControlPlane, controlPlaneConfig } = await import("../../../src/cloud/controlplane/index.ts");
     const extra = { dataDir: shell.dataDir(dataDir), sans: shell.words("sans") };
     const config = shell.parse<ControlPlaneConfig>(controlPlaneConfig, extra);
     const controlPlane = new ControlPlane(config, { ...shell.ports, store: await shell.use(store, "store") });
     try {
         await controlPlane.start();
-        const { connection } = controlPlane;
-        if (connection === undefined)
+        const { client } = controlPlane;
+        if (client === undefined)
             throw new RedgeError("REDGE_KUBE_UNREACHABLE", { server: controlPlane.url, reason: "it stopped" });
-        const client = createKubeClient(connection, shell.ports);
-        return {
-            value: client,
-            close: async () => {
-                await client.close();
-                await controlPlane.stop();
-            },
-        };
+        return { value: client, close: () => controlPlane.stop() };
     } catch (thrown) {
         await controlPlane.stop();
         throw thrown;

@@ -3,9 +3,10 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Component, Ports } from "../../core/component.ts";
 import type { ConfigSchema } from "../../core/config.ts";
+import { authenticated, MASTERS } from "../../kube/authz/user.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { ClusterConnection } from "../../kube/client/connection.ts";
-import { createKubeClient } from "../../kube/client/https-client.ts";
+import { RestClient } from "../../kube/client/rest-client.ts";
 import { below, type DocumentStore } from "../../store/store.ts";
 import { ApiServer } from "./apiserver/api-server.ts";
 import { writeKubeconfig } from "./apiserver/kubeconfig.ts";
@@ -37,6 +38,8 @@ export const controlPlaneConfig = {
 } as const satisfies ConfigSchema;
 
 const LOCAL_NAMES = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+/** Whom the administrator's certificate names, too. */
+const ADMINISTRATOR = authenticated("kubernetes-admin", [MASTERS]);
 const STORE_PREFIX = "controlplane/";
 /** Shipped with the package: dist/src/cloud/controlplane and src/cloud/controlplane are equally deep below their root. */
 const CRD_FOLDERS = ["../../../deploy/crds", "../../../../deploy/crds"].map((path) => join(__dirname, path));
@@ -65,7 +68,12 @@ export class ControlPlane implements Component {
         return join(this.#config.dataDir, "kubeconfig");
     }
 
-    /** How this process reaches the API as administrator. Undefined until started. */
+    /** The administrator's client within this process. Undefined until started. */
+    get client(): KubeClient | undefined {
+        return this.#client;
+    }
+
+    /** How the administrator reaches the API over TLS, from this process or another. Undefined until started. */
     get connection(): ClusterConnection | undefined {
         return this.#connection;
     }
@@ -87,7 +95,7 @@ export class ControlPlane implements Component {
             keyPem: pki.admin.keyPem,
         };
         await writeKubeconfig(this.kubeconfigPath, server.url, pki.caPem, pki.admin);
-        const client = createKubeClient(this.#connection, { clock, random });
+        const client = new RestClient(server.transport(ADMINISTRATOR), { clock, random });
         this.#client = client;
         await installObjects(client, { caPem: pki.caPem, definitions: await crdTexts() });
         this.#controllers = new ControlPlaneControllers({ caPem: pki.caPem }, { ...this.#ports, cluster: client });

@@ -3,25 +3,15 @@ import http from "node:http";
 import https from "node:https";
 import type { Clock } from "../../core/clock.ts";
 import type { ClusterConnection } from "./connection.ts";
-import { unreachable } from "./status-error.ts";
-
-export interface HttpRequest {
-    readonly method: string;
-    /** With the query, from /api on. */
-    readonly path: string;
-    readonly body?: string | undefined;
-    readonly contentType?: string | undefined;
-    readonly signal?: AbortSignal | undefined;
-    /** Without an answer's head for this long the request is given up. */
-    readonly timeoutMs: number;
-}
+import { HttpAnswer } from "./http-answer.ts";
+import type { ApiAnswer, ApiRequest, ApiTransport } from "./transport.ts";
 
 const IDLE_SOCKET_MS = 30_000;
 const KEEP_ALIVE_PROBE_MS = 15_000;
 const RETRYABLE = new Set(["GET", "PUT", "DELETE"]);
 
 /** Keep-alive connections to one API server, with its CA and the caller's credentials. */
-export class HttpSession {
+export class HttpSession implements ApiTransport {
     readonly #connection: ClusterConnection;
     readonly #clock: Clock;
     readonly #base: URL;
@@ -37,20 +27,15 @@ export class HttpSession {
         return this.#connection.server;
     }
 
-    /** Sends and resolves with the answer's head; the body is the caller's to read. Throws REDGE_KUBE_UNREACHABLE. */
-    async send(request: HttpRequest): Promise<http.IncomingMessage> {
+    async send(request: ApiRequest): Promise<ApiAnswer> {
         const headers: Record<string, string> = { accept: "application/json", "user-agent": "redge" };
         if (request.body !== undefined) {
             headers["content-type"] = request.contentType ?? "application/json";
             headers["content-length"] = String(Buffer.byteLength(request.body));
         }
-        try {
-            const token = await this.#connection.token?.();
-            if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
-            return await this.#attempt(request, headers);
-        } catch (failure) {
-            throw unreachable(this.server, failure);
-        }
+        const token = await this.#connection.token?.();
+        if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
+        return new HttpAnswer(await this.#attempt(request, headers), this.#clock);
     }
 
     close(): void {
@@ -59,7 +44,7 @@ export class HttpSession {
     }
 
     /** A kept connection that the server closed meanwhile fails at once: then, and only then, one more try. */
-    async #attempt(request: HttpRequest, headers: Record<string, string>): Promise<http.IncomingMessage> {
+    async #attempt(request: ApiRequest, headers: Record<string, string>): Promise<http.IncomingMessage> {
         const first = await this.#once(request, headers);
         if (!("stale" in first)) return first;
         const second = await this.#once(request, headers);
@@ -67,7 +52,7 @@ export class HttpSession {
         return second;
     }
 
-    #once(request: HttpRequest, headers: Record<string, string>): Promise<http.IncomingMessage | { stale: Error }> {
+    #once(request: ApiRequest, headers: Record<string, string>): Promise<http.IncomingMessage | { stale: Error }> {
         const plain = this.#base.protocol === "http:";
         this.#agent ??= plain ? new http.Agent(AGENT_OPTIONS) : new https.Agent(this.#tlsOptions());
         const options: http.RequestOptions = {

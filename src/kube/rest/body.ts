@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { errorText } from "../../core/errors/redge-error.ts";
 import { isRecord } from "../../core/json.ts";
 import type { KubeObject } from "../types.ts";
+import { LocalRequest } from "./local.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "./status.ts";
 
 /** As the API server's own limit for requests (3 MiB). */
@@ -10,14 +11,28 @@ const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
 /** The request's body. @throws 413 when it is larger than the limit */
 export async function readBody(request: IncomingMessage): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-        bytes += chunk.length;
-        if (bytes > MAX_BODY_BYTES) throw tooLarge(MAX_BODY_BYTES);
-        chunks.push(chunk);
-    }
-    return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+    if (request instanceof LocalRequest) return within(Buffer.from(request.text));
+    return new Promise((resolve, reject) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        request.on("data", (chunk: Buffer) => {
+            bytes += chunk.length;
+            if (bytes > MAX_BODY_BYTES) {
+                // What still comes is read and thrown away, until the answer closes the connection.
+                request.removeAllListeners("data").resume();
+                reject(tooLarge(MAX_BODY_BYTES));
+            } else chunks.push(chunk);
+        });
+        request.on("end", () =>
+            resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
+        );
+        request.on("error", reject);
+    });
+}
+
+function within(body: Buffer): Buffer {
+    if (body.length > MAX_BODY_BYTES) throw tooLarge(MAX_BODY_BYTES);
+    return body;
 }
 
 export function mediaTypeOf(request: IncomingMessage): string {

@@ -44,18 +44,17 @@ export class RestHandler {
         this.#ports = ports;
     }
 
-    /** Never rejects: failures are answered as metav1.Status. */
-    async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    /** Never rejects: failures are answered as metav1.Status. `user` is who asks, where that is known already. */
+    async handle(request: IncomingMessage, response: ServerResponse, user?: User): Promise<void> {
         try {
-            await this.#route(request, response);
+            await this.#route(request, response, user ?? (await this.#ports.authenticate(request)));
         } catch (error) {
             sendError(response, error);
         }
     }
 
-    async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    async #route(request: IncomingMessage, response: ServerResponse, user: User): Promise<void> {
         const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
-        const user = await this.#ports.authenticate(request);
         const context: RestContext = { request, response, pathname, query: searchParams, user };
         const path = parseResourcePath(pathname);
         if (path === undefined) {

@@ -2,11 +2,12 @@
 import type { Clock, Timer } from "../../core/clock.ts";
 import type { ObjectReader } from "../storage/registry.ts";
 import { type Change, Stored } from "../storage/stored.ts";
-import { apiVersionOf } from "../types.ts";
+import { apiVersionOf, type KubeObject } from "../types.ts";
 import { isTrue, type RestContext } from "./context.ts";
 import type { Selection } from "./list.ts";
+import { LocalResponse } from "./local.ts";
 import { collectionOf } from "./resources.ts";
-import { metadataOnly, objectJson, type Shape, sendError, table } from "./respond.ts";
+import { metadataOnly, objectJson, presented, type Shape, sendError, table } from "./respond.ts";
 import { badRequest, expired, StatusError } from "./status.ts";
 
 const BOOKMARK_EVERY_MS = 60_000;
@@ -54,6 +55,8 @@ const isTrueText = (text: string | null): boolean => text !== null && isTrue(tex
 /** One open watch. A slow reader's backlog is bounded; what goes out is serialised once for all watchers. */
 class WatchStream {
     readonly #request: WatchRequest;
+    /** A watcher within this process, which takes objects as they are. */
+    readonly #local: LocalResponse | undefined;
     #stop: () => void = () => {};
     #timers: Timer[] = [];
     #lastRevision = 0;
@@ -63,7 +66,10 @@ class WatchStream {
     #pending: string[] = [];
 
     constructor(request: WatchRequest) {
+        const { context, shape } = request;
+        const takesObjects = shape.accepted.representation.form === "object";
         this.#request = request;
+        this.#local = takesObjects && context.response instanceof LocalResponse ? context.response : undefined;
     }
 
     /** Sends what `first` sends, then what changed since `revision`, then what happens. @throws 410 */
@@ -95,8 +101,9 @@ class WatchStream {
         if (isTrueText(query.get("allowWatchBookmarks"))) this.#scheduleBookmark();
     }
 
-    send(type: string, stored: Stored): void {
-        this.#write(`{"type":"${type}","object":${this.#objectText(stored)}}\n`);
+    send(type: "ADDED" | "MODIFIED" | "DELETED", stored: Stored): void {
+        if (this.#local === undefined) this.#write(`{"type":"${type}","object":${this.#objectText(stored)}}\n`);
+        else this.#local.event({ type, object: presented(this.#request.shape.resource, stored.object) });
     }
 
     bookmark(initialEventsEnd: boolean): void {
@@ -111,11 +118,10 @@ class WatchStream {
         const { kind } = shape.resource;
         const object = { kind, apiVersion: apiVersionOf(shape.resource), metadata };
         if (shape.accepted.representation.form === "table") {
-            const row = { cells: [], object };
-            this.#write(
-                `${JSON.stringify({ type: "BOOKMARK", object: { kind: "Table", apiVersion: "meta.k8s.io/v1", metadata, columnDefinitions: null, rows: [row] } })}\n`,
-            );
-        } else this.#write(`${JSON.stringify({ type: "BOOKMARK", object })}\n`);
+            const rows = [{ cells: [], object }];
+            const table = { kind: "Table", apiVersion: "meta.k8s.io/v1", metadata, columnDefinitions: null, rows };
+            this.#write(`${JSON.stringify({ type: "BOOKMARK", object: table })}\n`);
+        } else this.#tell("BOOKMARK", object);
     }
 
     #onChange({ type, current, previous }: Change): void {
@@ -132,7 +138,7 @@ class WatchStream {
     #onEnd(gone: boolean): void {
         if (gone) {
             const { status } = expired("the server lost the history this watch needs");
-            this.#write(`${JSON.stringify({ type: "ERROR", object: status })}\n`);
+            this.#tell("ERROR", status);
         }
         this.#end();
     }
@@ -150,6 +156,11 @@ class WatchStream {
         );
         this.#headerSent = true;
         return text;
+    }
+
+    #tell(type: "BOOKMARK" | "ERROR", object: object): void {
+        if (this.#local === undefined) this.#write(`${JSON.stringify({ type, object })}\n`);
+        else this.#local.event({ type, object: object as KubeObject });
     }
 
     #write(line: string): void {

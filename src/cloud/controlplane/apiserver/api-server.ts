@@ -7,8 +7,11 @@ import type { Component, Ports } from "../../../core/component.ts";
 import { errorText, RedgeError } from "../../../core/errors/redge-error.ts";
 import { ServerSideApply } from "../../../kube/apply/server-side-apply.ts";
 import { RbacAuthorizer } from "../../../kube/authz/rbac.ts";
+import type { User } from "../../../kube/authz/user.ts";
 import { builtinResources } from "../../../kube/builtin/resources.ts";
+import type { ApiTransport } from "../../../kube/client/transport.ts";
 import { openApiHandlers } from "../../../kube/openapi/handlers.ts";
+import { LocalTransport } from "../../../kube/rest/local-transport.ts";
 import { ObjectService } from "../../../kube/rest/objects.ts";
 import { parseResourcePath } from "../../../kube/rest/request-info.ts";
 import { ResourceHandler } from "../../../kube/rest/resource-handler.ts";
@@ -118,6 +121,16 @@ export class ApiServer implements Component {
 
     get table(): ResourceTable {
         return this.#table;
+    }
+
+    /** How this process asks, in the name of `user`, without a connection. */
+    transport(user: User): ApiTransport {
+        return new LocalTransport(user, {
+            handler: this.#handler,
+            clock: this.#ports.clock,
+            server: this.url,
+            isServing: () => this.#server !== undefined,
+        });
     }
 
     /** @throws REDGE_KUBE_PORT, or what the store throws */

@@ -8,8 +8,10 @@ import { loadPki, type Pki } from "../../../../src/cloud/controlplane/apiserver/
 import { type Clock, systemClock } from "../../../../src/core/clock.ts";
 import { silentLogger } from "../../../../src/core/log.ts";
 import { noMetrics } from "../../../../src/core/metrics.ts";
+import { authenticated, MASTERS } from "../../../../src/kube/authz/user.ts";
 import type { KubeClient } from "../../../../src/kube/client/client.ts";
 import { createKubeClient } from "../../../../src/kube/client/https-client.ts";
+import { RestClient } from "../../../../src/kube/client/rest-client.ts";
 import { Kinds, type KubeObject } from "../../../../src/kube/types.ts";
 import { MemoryStore } from "../../../../src/store/memory-store.ts";
 import type { DocumentStore } from "../../../../src/store/store.ts";
@@ -77,6 +79,13 @@ export class ApiHarness {
     get client(): KubeClient {
         if (this.#client === undefined) throw new Error("not started");
         return this.#client;
+    }
+
+    /** The administrator within this process, without a connection. */
+    local(): KubeClient {
+        if (this.#server === undefined) throw new Error("not started");
+        const transport = this.#server.transport(authenticated("kubernetes-admin", [MASTERS]));
+        return new RestClient(transport, { clock: systemClock, random: Math.random });
     }
 
     get url(): string {
