@@ -25,7 +25,8 @@ export class StatusLine {
     readonly #clock: Clock;
     #shown: NodeStatus | undefined;
     #shownMs = Number.NEGATIVE_INFINITY;
-    #next: NodeStatus | undefined;
+    /** Made when it is its turn: a component may tell a hundred states for each that is shown, and texts are translated. */
+    #next: (() => NodeStatus) | undefined;
     #timer: Timer | undefined;
 
     constructor(red: NodeRed, node: RedNode, clock: Clock) {
@@ -41,12 +42,12 @@ export class StatusLine {
     }
 
     show(state: ComponentState): void {
-        this.#put({ ...LOOKS[state.level], text: this.#text(state) });
+        this.#put(() => ({ ...LOOKS[state.level], text: this.#text(state) }));
     }
 
     /** The reason of a failure, as it is. `ring` tells that somebody has to configure something first. */
     fail(reason: string, shape: "ring" | "dot"): void {
-        this.#put({ fill: "red", shape, text: shorten(reason) });
+        this.#put(() => ({ fill: "red", shape, text: shorten(reason) }));
     }
 
     close(): void {
@@ -54,7 +55,7 @@ export class StatusLine {
         this.#timer = undefined;
     }
 
-    #put(status: NodeStatus): void {
+    #put(status: () => NodeStatus): void {
         this.#next = status;
         if (this.#timer !== undefined) return;
         const waitMs = this.#shownMs + MIN_INTERVAL_MS - this.#clock.monotonicMs();
@@ -64,7 +65,7 @@ export class StatusLine {
 
     #flush(): void {
         this.#timer = undefined;
-        const next = this.#next;
+        const next = this.#next?.();
         if (next === undefined || same(next, this.#shown)) return;
         this.#shown = next;
         this.#shownMs = this.#clock.monotonicMs();
