@@ -6,6 +6,7 @@ import { splitBlock, valuesOf } from "./plan.ts";
 import { Prober } from "./prober.ts";
 import type { LineTransport, ModbusRequest, ModbusResult } from "./protocol.ts";
 import { type Poll, Slave, type SlaveSetup, type WriteJob } from "./slave.ts";
+import { Turns } from "./turns.ts";
 
 /** What a line tells of its slaves. */
 export interface LineHandlers {
@@ -43,7 +44,7 @@ const LINE_DOWN_MS = 3000;
 export class Line {
     readonly #parts: LineParts;
     readonly #slaves = new Map<string, Slave>();
-    readonly #queue: Slave[] = [];
+    readonly #turns = new Turns();
     readonly #prober: Prober;
     #underWay = 0;
     #width: number;
@@ -111,18 +112,14 @@ export class Line {
     }
 
     #offer(slave: Slave): void {
-        if (!slave.queued && slave.mayRun) {
-            slave.queued = true;
-            this.#queue.push(slave);
-        }
+        if (slave.mayRun) this.#turns.add(slave);
         this.#pump();
     }
 
     #pump(): void {
         while (!this.#stopped && this.#paused === undefined && this.#underWay < this.#width) {
-            const slave = this.#queue.shift();
+            const slave = this.#turns.take();
             if (slave === undefined) return;
-            slave.queued = false;
             const job = slave.mayRun ? slave.next() : undefined;
             if (job !== undefined) void this.#run(slave, job);
         }

@@ -34,8 +34,6 @@ export class Slave {
     state: "unknown" | "online" | "offline";
     failures = 0;
     busy = false;
-    /** It stands in the line's queue. */
-    queued = false;
     readonly #clock: Clock;
     readonly #ready = new Set<Poll>();
     #polls: Poll[];
