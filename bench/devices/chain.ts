@@ -68,8 +68,12 @@ async function created(client: KubeClient, plant: ModbusPlant, port: number, sit
     while (!(await allReported(client))) await new Promise((resolve) => setTimeout(resolve, 50));
     print(`${COUNT} devices created in the API → values of all in the API`, seconds());
     const after = await processorOf(site);
-    const used = (role: "cloud" | "edge"): string => (after[role] - before[role]).toFixed(1);
-    print("processor time of it, cloud / gateway", `${used("cloud")} / ${used("edge")} s`, "polling included");
+    const used = (role: "cloud" | "edge"): string => (((after[role] - before[role]) * 1000) / COUNT).toFixed(1);
+    print(
+        "processor time of it for each device, cloud / gateway",
+        `${used("cloud")} / ${used("edge")} ms`,
+        "polling included",
+    );
 }
 
 /** Seconds of processor time that each process of the site has used. */
