@@ -2,11 +2,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { openStore } from "../../src/store/open-store.ts";
 import { configMap, type Gateway, startGateway, testPorts } from "../../test/edge/edged/harness.ts";
 import { crunPart } from "../../test/support/docker.ts";
 import { engineAlone } from "./engine-alone.ts";
+import { p50p99, print } from "./figures.ts";
 import { containerdKind, dockerKind, flowKind, type Kind } from "./kinds.ts";
+import { wholeSite } from "./site.ts";
 
 /**
  * Times from the moment a pod exists in the API (the push leaves the cloud) to its process running and to Running in the
@@ -14,9 +17,12 @@ import { containerdKind, dockerKind, flowKind, type Kind } from "./kinds.ts";
  * made without a gateway: what no agent can go below), then of 20 and 100 pods applied at once; and what the gateway costs
  * while they run. One process holds MetaManager, Edged, the store (nedb, flushed) and, for flows, Node-RED without its
  * editor; the cloud end is in memory. The first pods warm the engine up and are not counted.
+ * `site` goes the whole way instead, see site.ts.
  *   npm run bench:workloads [-- flow|docker|containerd|crun [COUNTS, e.g. 0,1,20]]
+ *   npm run bench:workloads -- site [--edgecore PATH]
  */
-const [ONLY, counts = "0,1,20,100"] = process.argv.slice(2);
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { edgecore: { type: "string" } } });
+const [ONLY, counts = "0,1,20,100"] = positionals;
 const COUNTS = counts.split(",").map(Number);
 const IDLE_SECONDS = 10;
 const WARM_UP = 2;
@@ -65,21 +71,8 @@ async function removeAll(gateway: Gateway): Promise<void> {
     await wait(() => gateway.edged.pods.workers.length === 0);
 }
 
-function percentile(values: readonly number[], share: number): number {
-    const sorted = [...values].sort((a, b) => a - b);
-    return Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN);
-}
-
-function p50p99(values: readonly number[]): string {
-    return `p50 ${percentile(values, 0.5)} ms, p99 ${percentile(values, 0.99)} ms`;
-}
-
-function print(kind: Kind, what: string, text: string): void {
-    console.log(`${kind.name.padEnd(15)} ${what.padEnd(13)} ${text}`);
-}
-
 function printTimes(kind: Kind, what: string, { started, running }: Times): void {
-    print(kind, what, `process ${p50p99(started)}; Running in the API ${p50p99(running)}`);
+    print(kind.name, what, `process ${p50p99(started)}; Running in the API ${p50p99(running)}`);
 }
 
 async function printIdle(kind: Kind, count: number): Promise<void> {
@@ -89,7 +82,7 @@ async function printIdle(kind: Kind, count: number): Promise<void> {
     const used = process.cpuUsage(before);
     const cpuPercent = (used.user + used.system) / (IDLE_SECONDS * 1e6) / 0.01;
     const rssMiB = process.memoryUsage.rss() / 2 ** 20;
-    print(kind, `${count} pods`, `idle ${cpuPercent.toFixed(2)} % of a core, ${rssMiB.toFixed(0)} MiB resident`);
+    print(kind.name, `${count} pods`, `idle ${cpuPercent.toFixed(2)} % of a core, ${rssMiB.toFixed(0)} MiB resident`);
 }
 
 /** Single pods in turn with the engine alone, so that both see the same machine. */
@@ -107,7 +100,7 @@ async function singles(gateway: Gateway, kind: Kind): Promise<void> {
         times.running.push(...running);
     }
     await engine.stop();
-    if (alone.length > 0) print(kind, "engine alone", `process ${p50p99(alone)}`);
+    if (alone.length > 0) print(kind.name, "engine alone", `process ${p50p99(alone)}`);
     printTimes(kind, "1 pod", times);
 }
 
@@ -140,6 +133,7 @@ const kinds = {
     containerd: () => containerdKind("runc"),
     crun: () => containerdKind("crun"),
 };
+if (ONLY === undefined || ONLY === "site") await wholeSite(values.edgecore);
 if (crunPart.probe() !== undefined) console.log(`without crun: ${crunPart.probe()}`);
 for (const [name, make] of Object.entries(kinds)) {
     if (ONLY !== undefined && ONLY !== name) continue;

@@ -9,6 +9,7 @@ import { pauseTar } from "../../src/edge/edged/runtimes/docker/pause-image.ts";
 import { Daemon, ready } from "./daemon.ts";
 import { BUSYBOX, busyboxTar } from "./docker.ts";
 import { removeRules } from "./iptables.ts";
+import { unmountBelow } from "./mounts.ts";
 import { type Part, program } from "./requires.ts";
 
 export const containerdParts: readonly Part[] = [
@@ -33,6 +34,9 @@ export interface ContainerdEngine {
     addImage(name: string): Promise<void>;
 }
 
+/** Engines of this process so far: each has a network of its own. */
+let started = 0;
+
 /**
  * containerd with CRI, of the test's own: own folders, socket, network and images.
  * @param options.ociRuntime what pods without a RuntimeClass run on
@@ -42,8 +46,9 @@ export async function startContainerd(
 ): Promise<ContainerdEngine> {
     const root = mkdtempSync(join(tmpdir(), "redge-containerd-"));
     const socket = join(root, "containerd.sock");
-    const bridge = `rdc${process.pid % 100_000}`;
-    const subnet = `10.${64 + (process.pid % 128)}.${(process.pid + 125) % 250}.0/24`;
+    started += 1;
+    const bridge = `rdc${process.pid % 100_000}x${started}`;
+    const subnet = `10.${64 + (process.pid % 128)}.${(process.pid + 124 + started) % 250}.0/24`;
     writeNetwork(root, bridge, subnet);
     writeFileSync(join(root, "config.toml"), config(root, socket, ociRuntime));
     const daemon = new Daemon("containerd", ["--config", join(root, "config.toml")], join(root, "containerd.log"));
@@ -107,7 +112,7 @@ state = "${join(root, "state")}"
 /** The network that docs/workloads.md gives a gateway, under a name and with addresses of the test's own. */
 function writeNetwork(root: string, bridge: string, subnet: string): void {
     mkdirSync(join(root, "net.d"));
-    const shipped = readFileSync(new URL("../../deploy/edge/10-redge.conflist", import.meta.url), "utf8");
+    const shipped = readFileSync(join(import.meta.dirname, "../../deploy/edge/10-redge.conflist"), "utf8");
     const own = shipped
         .replace('"name": "redge"', `"name": "${bridge}"`)
         .replace("redge0", bridge)
@@ -136,10 +141,4 @@ function load(root: string, socket: string, name: string, tar: Buffer, settings:
     const archive = join(root, "image.tar");
     execFileSync("tar", ["-C", dir, "-cf", archive, "."]);
     execFileSync("ctr", ["-a", socket, "-n", "k8s.io", "images", "import", archive], { stdio: "ignore" });
-}
-
-function unmountBelow(root: string): void {
-    const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
-    const below = mounts.map((line) => line.split(" ")[1] ?? "").filter((path) => path.startsWith(`${root}/`));
-    for (const path of below.sort().reverse()) spawnSync("umount", ["-l", path]);
 }

@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Daemon, ready } from "./daemon.ts";
 import { removeRules } from "./iptables.ts";
+import { unmountBelow } from "./mounts.ts";
 import { type Part, program } from "./requires.ts";
 
 const CRUN = "/usr/bin/crun";
@@ -130,13 +131,6 @@ export async function startDocker(): Promise<DockerEngine> {
             rmSync(root, { recursive: true, force: true, maxRetries: 5 });
         },
     };
-}
-
-/** What containers that were killed rather than stopped left mounted. */
-function unmountBelow(root: string): void {
-    const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
-    const below = mounts.map((line) => line.split(" ")[1] ?? "").filter((path) => path.startsWith(`${root}/`));
-    for (const path of below.sort().reverse()) spawnSync("umount", ["-l", path]);
 }
 
 /** A root file system of busybox with its links, as a tar archive. */

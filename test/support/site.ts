@@ -119,13 +119,13 @@ export class TestSite {
         return JSON.parse(await this.kubectlOk([...args, "-o", "json"])) as T;
     }
 
-    /** Ends with `remove` what was started for this site beside it. */
+    /** Ends with `remove` what was started for this site beside it, the last first. */
     onRemove(end: () => Promise<void>): void {
         this.#ends.push(end);
     }
 
     async remove(): Promise<void> {
-        for (const end of this.#ends.splice(0)) await end();
+        for (const end of this.#ends.splice(0).reverse()) await end();
         rmSync(this.home, { recursive: true, force: true });
     }
 }
