@@ -82,7 +82,7 @@ export class StatusLine {
     }
 }
 
-/** Times become what a clock on the wall here shows: `2026-03-01 14:05`. */
+/** Times become what a clock on the wall here shows, short enough to fit below a node: `03-01 14:05`. */
 function inLocalTime(params: Readonly<Record<string, string | number>>): Record<string, string | number> {
     return Object.fromEntries(
         Object.entries(params).map(([name, value]) => [
@@ -94,7 +94,7 @@ function inLocalTime(params: Readonly<Record<string, string | number>>): Record<
 
 function localTime(time: Date): string {
     const two = (value: number): string => String(value).padStart(2, "0");
-    const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+    const day = `${two(time.getMonth() + 1)}-${two(time.getDate())}`;
     return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`;
 }
 

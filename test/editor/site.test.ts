@@ -52,6 +52,8 @@ describeWith([chromiumPart, program("kubectl")], "the editors of a running site"
         await eventually(async () =>
             expect(await cloud.page.locator(".kubeedge-fleet").textContent()).toMatch(/boiler/),
         );
+        // Nodes without a name are called as in the palette.
+        expect(await cloud.page.locator(".kubeedge-fleet").textContent()).toMatch(/cloud hub.*device controller/s);
         await picture(cloud, "cloud.png");
         await picture(edge, "edge.png");
         expect(cloud.takeComplaints()).toEqual([]);

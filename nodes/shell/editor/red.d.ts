@@ -64,6 +64,7 @@ declare const RED: {
         node(id: string): EditorNode | null;
     };
     readonly view: { reveal(id: string): void };
+    readonly utils: { getPaletteLabel(type: string, definition: object): string };
     readonly plugins: { registerPlugin(id: string, definition: Readonly<Record<string, unknown>>): void };
     readonly actions: { add(id: string, action: () => void): void };
     readonly sidebar: { addTab(tab: SidebarTab): void; show(id: string): void; removeTab(id: string): void };

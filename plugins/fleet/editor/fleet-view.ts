@@ -35,6 +35,7 @@ export class FleetView {
         this.element = $("<div>")
             .addClass("kubeedge-fleet")
             .attr({ role: "region", "aria-label": text("name") });
+        this.#note(text("loading"));
     }
 
     start(): void {
@@ -65,7 +66,12 @@ export class FleetView {
         }
         this.#section(
             "components",
-            components.map(({ id, name, health, text }) => ({ name, health, text: translated(id, text), id })),
+            components.map(({ id, name, health, text }) => ({
+                name: called(id, name),
+                health,
+                text: translated(id, text),
+                id,
+            })),
         );
     }
 
@@ -104,6 +110,15 @@ export class FleetView {
         if (alone) this.element.empty();
         $("<div>").addClass("kubeedge-fleet-note").text(text).appendTo(this.element);
     }
+}
+
+/** A node without a name of its own is called as in the palette. */
+function called(id: string, name: string): string {
+    const node = RED.nodes.node(id) as { name?: string; type: string; _def: object } | null;
+    if (node === null || node.name) return name;
+    const label = RED.utils.getPaletteLabel(node.type, node._def);
+    // Config nodes are in no palette.
+    return label === node.type ? name : label;
 }
 
 /** A status without places is a key of the node's own catalogue. */

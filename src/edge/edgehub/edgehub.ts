@@ -283,8 +283,8 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
     }
 
     /**
-     * `connected`: "connected over {transport} since {since}, {queued} queued, {dropped} dropped"; `fallback`: the same
-     * over WebSocket instead of QUIC, with the reason; `offline`: with the reason.
+     * `connected`: "connected since {since}, {queued} queued, {dropped} dropped"; `quic`: the same over QUIC; `fallback`:
+     * the same over WebSocket instead of QUIC, with the reason; `offline`: with the reason.
      */
     #tellState(): void {
         const link = this.#link;
@@ -299,9 +299,8 @@ export class EdgeHub extends WireComponent<EdgeHubOutput> {
 
     #online({ connection, fallback }: Link): { text: string; more: Record<string, string> } {
         const since = new Date(this.#sinceMs).toISOString();
-        const transport = connection.transport === "quic" ? "QUIC" : "WebSocket";
-        if (fallback === undefined) return { text: "connected", more: { since, transport } };
-        return { text: "fallback", more: { since, transport, reason: fallback } };
+        if (fallback !== undefined) return { text: "fallback", more: { since, reason: fallback } };
+        return { text: connection.transport === "quic" ? "quic" : "connected", more: { since } };
     }
 
     #offline(): { text: string; more: Record<string, string> } {
