@@ -94,6 +94,7 @@ export class Edged extends WireComponent<EdgedOutput> {
         this.#node = new NodeAgent(config, {
             ...ports,
             client: this.#client,
+            events,
             machine,
             thresholds: this.#eviction.thresholds,
             pressures: () => this.#eviction.pressures,

@@ -63,6 +63,35 @@ describe("a node without a container engine", () => {
         expect(lease.metadata.ownerReferences?.[0]?.uid).toBe(node.metadata.uid);
     });
 
+    it("tells as events of the Node that it started and how it is, once, also when the link was away", async () => {
+        const ofNode = (cloud: FakeCloud): unknown[] =>
+            cloud.events
+                .filter(({ involvedObject }) => (involvedObject as { kind: string }).kind === "Node")
+                .map(({ reason }) => reason);
+        const store = new MemoryStore();
+        const first = await gateway(new FakeFlowHost(), { store });
+        const { cloud } = first;
+        await until(() => ofNode(cloud).includes("NodeReady") || undefined, "events of the node");
+        const whole = [
+            "Starting",
+            "NodeHasSufficientMemory",
+            "NodeHasNoDiskPressure",
+            "NodeHasSufficientPID",
+            "NodeReady",
+        ];
+        expect(ofNode(cloud)).toEqual(whole);
+        expect(cloud.events.at(-1)).toMatchObject({
+            type: "Normal",
+            message: `Node ${NODE} status is now: NodeReady`,
+            involvedObject: { name: NODE, uid: NODE },
+        });
+        await first.setLink(false);
+        await first.setLink(true);
+        cloud.apply("default/pod/web", pod("web", { containers: [{ name: "web", image: "busybox" }] }));
+        await until(() => cloud.events.length > whole.length || undefined, "another event");
+        expect(ofNode(cloud)).toEqual(whole);
+    });
+
     it("leaves a container pod Pending with an event that says why", async () => {
         const { cloud } = await gateway(new FakeFlowHost());
         cloud.apply("default/pod/web", pod("web", { containers: [{ name: "web", image: "busybox" }] }));

@@ -9,10 +9,12 @@ import type { EdgedConfig } from "../config.ts";
 import { keptBack, type PressureType, type Threshold } from "../eviction/thresholds.ts";
 import type { MetaClient } from "../meta-client.ts";
 import { asKubeObject } from "../objects.ts";
+import type { EventRecorder } from "../pods/events.ts";
 import type { Condition } from "../podspec/types.ts";
 import type { PodRuntime } from "../runtimes/runtime.ts";
 import { NodeLease } from "./lease.ts";
 import type { Machine, MachineInfo } from "./machine.ts";
+import { NodeEvents } from "./node-events.ts";
 import { nodeLabels, nodeTaints } from "./node-labels.ts";
 import { type NodeStatus, nodeStatus } from "./node-status.ts";
 
@@ -24,6 +26,7 @@ const IMAGES_MS = 60_000;
 
 export interface NodeAgentPorts extends Ports {
     readonly client: MetaClient;
+    readonly events: EventRecorder;
     readonly machine: Machine;
     readonly runtimes: readonly PodRuntime[];
     readonly thresholds: readonly Threshold[];
@@ -38,6 +41,9 @@ export class NodeAgent {
     readonly #config: EdgedConfig;
     readonly #ports: NodeAgentPorts;
     readonly #lease: NodeLease;
+    readonly #events: NodeEvents;
+    /** As the cloud had them when this run began. */
+    #found: readonly Condition[] | undefined;
     #info: MachineInfo | undefined;
     #node: KubeObject | undefined;
     #registered = false;
@@ -54,6 +60,7 @@ export class NodeAgent {
         this.#config = config;
         this.#ports = ports;
         this.#lease = new NodeLease(config, ports);
+        this.#events = new NodeEvents(ports.events, config.nodeName);
     }
 
     /** Measures once; the rest goes on in the background. */
@@ -83,6 +90,7 @@ export class NodeAgent {
     pushed(node: KubeObject): void {
         this.#node = node;
         if (this.#registered) return;
+        this.#found ??= conditionsOf(node);
         this.#registered = true;
         this.#ports.onRegistered(true);
         this.#lease.start(node.metadata.uid);
@@ -183,6 +191,7 @@ export class NodeAgent {
                 this.#registered = false;
             throw thrown;
         }
+        this.#events.taken(conditions, this.#found ?? []);
         this.#sentText = text;
         this.#sentMs = clock.monotonicMs();
     }
@@ -204,8 +213,7 @@ export class NodeAgent {
             pressures: this.#ports.pressures(),
             runtimes: infos,
             images: await this.#listImages(infos.map(({ ready }) => ready)),
-            before:
-                this.#status?.conditions ?? (this.#node?.["status"] as { conditions?: Condition[] })?.conditions ?? [],
+            before: this.#status?.conditions ?? (this.#node === undefined ? [] : conditionsOf(this.#node)),
         });
     }
 
@@ -217,4 +225,8 @@ export class NodeAgent {
         this.#images = { atMs: nowMs, list: lists.flat() };
         return this.#images.list;
     }
+}
+
+function conditionsOf(node: KubeObject): readonly Condition[] {
+    return (node["status"] as { conditions?: Condition[] } | undefined)?.conditions ?? [];
 }
