@@ -94,7 +94,7 @@ export class Line {
     write(device: string, job: WriteJob): void {
         const slave = this.#slaves.get(device);
         if (slave === undefined) return;
-        slave.writes.set(job.property, job);
+        slave.write(job);
         this.#offer(slave);
     }
 
@@ -159,10 +159,9 @@ export class Line {
     }
 
     #afterWrite(slave: Slave, job: WriteJob, result: ModbusResult): void {
-        const newest = slave.writes.get(job.property) === job;
         if (result.ok) {
             this.#heard(slave);
-            if (newest) slave.writes.delete(job.property);
+            slave.written(job);
             this.#parts.handlers.written(slave.setup.device, job, undefined);
             // Read back at once: what is reported is what the slave holds, not what was asked for.
             for (const poll of slave.polls)
@@ -173,7 +172,7 @@ export class Line {
             this.#silent(slave, result.reason);
         } else {
             this.#heard(slave);
-            if (newest) slave.writes.delete(job.property);
+            slave.written(job);
             this.#parts.handlers.written(slave.setup.device, job, result.reason);
         }
     }

@@ -24,7 +24,8 @@ export function planReads(points: readonly ModbusPoint[]): ReadBlock[] {
         if (group === undefined) groups.set(key, [point]);
         else group.push(point);
     }
-    return [...groups.values()].flatMap((group) => merge(group));
+    // Copied, as the points of a block are: an array that was pushed to keeps room for sixteen more, in each of thousands of devices.
+    return [...[...groups.values()].flatMap((group) => merge(group))];
 }
 
 /** The same points one by one, for a slave that refuses a block as a whole (it may hold a register that is not there). */
@@ -65,5 +66,11 @@ function blockOf(points: readonly ModbusPoint[]): ReadBlock {
     if (first === undefined) throw new RangeError("a block has at least one point");
     const address = Math.min(...points.map((point) => point.address));
     const end = Math.max(...points.map((point) => point.address + point.length));
-    return { fc: first.fc, address, quantity: end - address, cycleMs: first.property.collectCycleMs, points };
+    return {
+        fc: first.fc,
+        address,
+        quantity: end - address,
+        cycleMs: first.property.collectCycleMs,
+        points: [...points],
+    };
 }

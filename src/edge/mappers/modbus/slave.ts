@@ -25,24 +25,27 @@ export interface Poll {
     readonly block: ReadBlock;
     dueMs: number;
     timer: Timer | undefined;
+    /** Its place among the blocks of its slave that wait to be read, lowest first; undefined: it does not wait. */
+    turn: number | undefined;
 }
 
-/** The schedule and the state of one slave. */
+/** The schedule and the state of one slave. A gateway has thousands: what is empty most of the time is not made before it is filled. */
 export class Slave {
     readonly setup: SlaveSetup;
-    readonly writes: Map<string, WriteJob>;
     state: "unknown" | "online" | "offline";
     failures = 0;
     busy = false;
     readonly #clock: Clock;
-    readonly #ready = new Set<Poll>();
+    /** By property: a newer value takes the place of one that waits. */
+    #writes: Map<string, WriteJob> | undefined;
+    #turns = 0;
     #polls: Poll[];
     #scheduled = true;
 
     constructor(setup: SlaveSetup, clock: Clock, before?: Slave) {
         this.setup = setup;
         this.#clock = clock;
-        this.writes = before?.writes ?? new Map();
+        this.#writes = before === undefined ? undefined : before.#writes;
         this.state = before?.state ?? "unknown";
         this.#polls = setup.blocks.map((block) => this.#poll(block));
     }
@@ -51,24 +54,39 @@ export class Slave {
         return this.#polls;
     }
 
+    get hasWrites(): boolean {
+        return this.#writes !== undefined && this.#writes.size > 0;
+    }
+
     get mayRun(): boolean {
-        return this.#scheduled && !this.busy && (this.writes.size > 0 || this.#ready.size > 0);
+        return this.#scheduled && !this.busy && (this.hasWrites || this.#polls.some(({ turn }) => turn !== undefined));
+    }
+
+    write(job: WriteJob): void {
+        this.#writes ??= new Map();
+        this.#writes.set(job.property, job);
+    }
+
+    /** It is done with, unless a newer value of its property has come meanwhile. */
+    written(job: WriteJob): void {
+        if (this.#writes?.get(job.property) === job) this.#writes.delete(job.property);
     }
 
     ready(poll: Poll): void {
         poll.timer?.cancel();
         poll.timer = undefined;
-        if (this.#scheduled) this.#ready.add(poll);
+        if (this.#scheduled) poll.turn ??= ++this.#turns;
     }
 
     /** Writes first, then the block that has waited longest. */
     next(): Poll | WriteJob | undefined {
-        for (const job of this.writes.values()) return job;
-        for (const poll of this.#ready) {
-            this.#ready.delete(poll);
-            return poll;
+        for (const job of this.#writes?.values() ?? []) return job;
+        let first: Poll | undefined;
+        for (const poll of this.#polls) {
+            if (poll.turn !== undefined && poll.turn < (first?.turn ?? Number.POSITIVE_INFINITY)) first = poll;
         }
-        return undefined;
+        if (first !== undefined) first.turn = undefined;
+        return first;
     }
 
     readOf({ block }: Poll): ReadRequest {
@@ -99,8 +117,8 @@ export class Slave {
 
     pauseSchedule(): void {
         this.#scheduled = false;
-        this.#ready.clear();
         for (const poll of this.#polls) {
+            poll.turn = undefined;
             poll.timer?.cancel();
             poll.timer = undefined;
         }
@@ -116,6 +134,6 @@ export class Slave {
     }
 
     #poll(block: ReadBlock): Poll {
-        return { block, dueMs: this.#clock.monotonicMs(), timer: undefined };
+        return { block, dueMs: this.#clock.monotonicMs(), timer: undefined, turn: undefined };
     }
 }

@@ -11,7 +11,7 @@ export class Turns {
     readonly #others = new Set<Slave>();
 
     add(slave: Slave): void {
-        if (slave.writes.size > 0 || slave.state === "unknown") {
+        if (slave.hasWrites || slave.state === "unknown") {
             this.#others.delete(slave);
             this.#urgent.add(slave);
         } else if (!this.#urgent.has(slave)) this.#others.add(slave);
