@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isUtf8 } from "node:buffer";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Group, Operation, responseTo, Source } from "../../envelope/envelope.ts";
@@ -15,6 +14,7 @@ import type { Route, RouteTarget } from "./route.ts";
 import { RuleStatus } from "./rule-status.ts";
 import { Rules } from "./rules.ts";
 import { ServiceCalls, toEdge } from "./service-calls.ts";
+import { ToEventBus } from "./to-event-bus.ts";
 
 export interface RouterPorts extends Ports {
     readonly cluster: KubeClient;
@@ -36,6 +36,7 @@ export class Router extends WireComponent<"cloudhub"> {
     readonly #listener: RestListener;
     readonly #connected = new Set<string>();
     readonly #calls: ServiceCalls;
+    readonly #toEventBus: ToEventBus;
     readonly #outbound = new Outbound((rule, failure) => this.#count(rule, failure));
     #stopping = new AbortController();
     #port: number | undefined;
@@ -61,6 +62,7 @@ export class Router extends WireComponent<"cloudhub"> {
             (rule, thrown) => log.warn("cannot write the status of a rule", { rule, reason: errorText(thrown) }),
         );
         this.#calls = new ServiceCalls(clock, config.restTimeoutMs, (message) => this.send("cloudhub", message));
+        this.#toEventBus = new ToEventBus(clock);
         this.#callers = new CallerCheck(cluster, clock);
         this.#listener = new RestListener(config, ports.identity, (request) => this.#rest(request));
     }
@@ -94,6 +96,7 @@ export class Router extends WireComponent<"cloudhub"> {
         const { node } = envelope;
         const { operation, source } = envelope.route;
         if (node === undefined) throw new RedgeError("REDGE_ENVELOPE_INVALID", { field: "node", reason: "is missing" });
+        this.#toEventBus.note(envelope);
         if (operation === Operation.disconnect) {
             this.#disconnected(node);
             return;
@@ -178,9 +181,10 @@ export class Router extends WireComponent<"cloudhub"> {
             return this.#calls.ask(request.node, target.port, path, { ...request, body });
         }
         if (target.type !== "eventbus") return { status: 404, body: "the rule leads to no edge node\n" };
-        if (!isUtf8(body)) return { status: 400, body: "only text can be published\n" };
         const topic = rest === "" ? target.topic : `${target.topic}/${rest}`;
-        this.#toNode(request.node, Source.routerEventbus, Operation.publish, topic, body.toString("utf8"));
+        const message = this.#toEventBus.message(request.node, topic, body);
+        if (typeof message === "string") return { status: 400, body: `${message}\n` };
+        this.send("cloudhub", message);
         return { status: 200, body: "message delivered" };
     }
 

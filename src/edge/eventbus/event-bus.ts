@@ -2,7 +2,15 @@
 import { isUtf8 } from "node:buffer";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
-import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
+import {
+    type Envelope,
+    Group,
+    type Header,
+    MessageType,
+    newEnvelope,
+    Operation,
+    Source,
+} from "../../envelope/envelope.ts";
 import { contentOf } from "../../envelope/payload.ts";
 import { below, type DocumentStore } from "../../store/store.ts";
 import { isRecord } from "../mappers/fields.ts";
@@ -106,7 +114,7 @@ export class EventBus extends WireComponent<EventBusOutput> {
             return;
         }
         if (route.source === Source.edgehub && resource === "link") return this.#linkState(operation, content);
-        if (operation === Operation.publish) return this.#publish(resource, content);
+        if (operation === Operation.publish) return this.#publish(resource, bytesIn(header, content));
         if (operation === Operation.subscribe || operation === Operation.unsubscribe) {
             if (!isTopicFilter(resource)) throw refuse(resource, "is not an MQTT topic filter");
             if (operation === Operation.subscribe) {
@@ -183,6 +191,11 @@ function parsed(payload: Buffer): unknown {
     } catch {
         return text;
     }
+}
+
+/** The cloud has no other place than base64 for bytes that are no text. */
+function bytesIn({ type }: Header, content: unknown): unknown {
+    return type === MessageType.base64 && typeof content === "string" ? Buffer.from(content, "base64") : content;
 }
 
 function payloadOf(content: unknown): string | Buffer {

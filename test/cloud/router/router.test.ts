@@ -13,6 +13,7 @@ import { silentLogger } from "../../../src/core/log.ts";
 import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { noMetrics } from "../../../src/core/metrics.ts";
 import { type Envelope, newEnvelope } from "../../../src/envelope/envelope.ts";
+import { payloadIn } from "../../../src/envelope/payload.ts";
 import { Kinds, type KubeObject, type ResourceType } from "../../../src/kube/types.ts";
 import type { CloudIdentity } from "../../../src/link/identity/ports.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -101,7 +102,7 @@ describe("Router", () => {
                 type: more.type,
             }),
         );
-    const call = (path: string, init: { method?: string; body?: string; token?: string } = {}) =>
+    const call = (path: string, init: { method?: string; body?: string | Buffer; token?: string } = {}) =>
         new Promise<{ status: number; body: string; headers: IncomingMessage["headers"] }>((resolve, reject) => {
             const headers = init.token === undefined ? {} : { authorization: `Bearer ${init.token}` };
             const options = { port: router.port, path, method: init.method ?? "POST", headers, agent: false };
@@ -158,6 +159,25 @@ describe("Router", () => {
         expect((await call("/edge-1", { body: "x" })).status).toBe(404);
         await clock.advance(3000);
         expect(status("cmd")).toMatchObject({ successMessages: 1, failMessages: 1 });
+    });
+
+    test("bytes that are no text go down to a Redge gateway as they are, and to nobody who would publish their base64", async () => {
+        await rule("cmd", ["rest", { path: "/cmd" }], ["mqtt", { topic: "cmd/in" }]);
+        await start();
+        const body = Buffer.from([0xff, 0, 0x80]);
+        for (const content of [null, { peer: "kubeedge" }]) {
+            await up("connect", "node/edge-1", content);
+            expect(await call("/edge-1/default/cmd", { body })).toMatchObject({ status: 400 });
+        }
+        await up("connect", "node/edge-1", { peer: "redge" });
+        expect((await call("/edge-1/default/cmd", { body })).status).toBe(200);
+        const message = sent.at(-1);
+        expect(message?.header.type).toBe("base64");
+        expect(message === undefined ? undefined : payloadIn(message)).toEqual(body);
+        await up("disconnect", "node/edge-1", null);
+        await up("connect", "node/edge-1", { peer: "kubeedge" });
+        expect((await call("/edge-1/default/cmd", { body })).status).toBe(400);
+        expect((await call("/edge-1/default/cmd", { body: "text" })).status).toBe(200);
     });
 
     test("MQTT at the edge to rest: subscribed at every connection, in order, counted", async () => {

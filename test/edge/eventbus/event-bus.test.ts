@@ -9,7 +9,7 @@ import { noMetrics } from "../../../src/core/metrics.ts";
 import { EventBus, type EventBusConfig, eventBusConfig } from "../../../src/edge/eventbus/index.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../../src/envelope/codec.ts";
 import { type Envelope, newEnvelope, type Route, responseTo } from "../../../src/envelope/envelope.ts";
-import { payloadIn } from "../../../src/envelope/payload.ts";
+import { contentOf, payloadIn } from "../../../src/envelope/payload.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { DocumentStore } from "../../../src/store/store.ts";
 
@@ -131,6 +131,19 @@ describe("EventBus with its embedded broker", () => {
         arrived = nextMessage(late);
         await late.subscribeAsync("cmd/in", { qos: 2 });
         expect(await arrived).toMatchObject({ text: "go", retain: true });
+    });
+
+    test("bytes that the cloud publishes arrive as they are", async () => {
+        const { bus } = await startBus();
+        const app = await client(bus);
+        await app.subscribeAsync("cmd/#");
+        const arrived = new Promise((resolve) => app.once("message", (_topic, payload) => resolve(payload)));
+        const bytes = Buffer.from([0xff, 0, 0x80]);
+        const route = { source: "router_eventbus", group: "user", operation: "publish", resource: "cmd/in" };
+        const message = newEnvelope({ route, ...contentOf(bytes) });
+        // Over the link and out of it again.
+        await bus.receive(decodeEnvelope(encodeEnvelope(message)));
+        expect(await arrived).toEqual(bytes);
     });
 
     test("topics that the cloud subscribes survive a restart, and end with unsubscribe", async () => {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isUtf8 } from "node:buffer";
 import { type Ports, WireComponent } from "../../../core/component.ts";
 import { errorText, RedgeError } from "../../../core/errors/redge-error.ts";
 import { asRecord, asText } from "../../../core/json.ts";
@@ -7,7 +6,8 @@ import { KeyedQueue } from "../../../core/keyed-queue.ts";
 import { type Envelope, Operation, Source } from "../../../envelope/envelope.ts";
 import { post } from "../call.ts";
 import type { RestAnswer } from "../rest-listener.ts";
-import { ServiceCalls, toEdge } from "../service-calls.ts";
+import { ServiceCalls } from "../service-calls.ts";
+import { ToEventBus } from "../to-event-bus.ts";
 import { needed, type RouteOutConfig } from "./config.ts";
 import { bytesOf, type Call, payloadOf, type RouteMessage } from "./message.ts";
 
@@ -25,6 +25,7 @@ export class RouteOut extends WireComponent<"cloudhub", RouteOutEvents> {
     readonly #config: RouteOutConfig;
     readonly #ports: Ports;
     readonly #calls: ServiceCalls;
+    readonly #toBus: ToEventBus;
     readonly #away = new Set<string>();
     /** Messages to an address go one after the other, in their order. */
     readonly #queue = new KeyedQueue();
@@ -40,6 +41,7 @@ export class RouteOut extends WireComponent<"cloudhub", RouteOutEvents> {
         if (config.to === "servicebus") needed(config.servicePort, "servicePort");
         this.#config = config;
         this.#ports = ports;
+        this.#toBus = new ToEventBus(ports.clock);
         this.#calls = new ServiceCalls(ports.clock, config.timeoutMs, (message) => this.send("cloudhub", message));
     }
 
@@ -55,6 +57,7 @@ export class RouteOut extends WireComponent<"cloudhub", RouteOutEvents> {
     async receive(envelope: Envelope): Promise<void> {
         const { node, route, header } = envelope;
         if (node === undefined) throw new RedgeError("REDGE_ENVELOPE_INVALID", { field: "node", reason: "is missing" });
+        this.#toBus.note(envelope);
         if (route.operation === Operation.disconnect) {
             this.#away.add(node);
             this.#calls.disconnected(node);
@@ -92,10 +95,10 @@ export class RouteOut extends WireComponent<"cloudhub", RouteOutEvents> {
     #toEventBus(node: string, message: RouteMessage, { rest }: Call, body: Buffer): RestAnswer {
         const topic = this.#config.mqttTopic ?? asText(message.topic);
         if (topic === undefined) return { status: 400, body: "neither the node nor the message says which topic\n" };
-        if (!isUtf8(body)) return { status: 400, body: "only text can be published\n" };
         const resource = rest === "" || this.#config.mqttTopic === undefined ? topic : `${topic}/${rest}`;
-        const route = { source: Source.routerEventbus, operation: Operation.publish, resource };
-        this.send("cloudhub", toEdge(this.#ports.clock, node, route, body.toString("utf8")));
+        const down = this.#toBus.message(node, resource, body);
+        if (typeof down === "string") return { status: 400, body: `${down}\n` };
+        this.send("cloudhub", down);
         return { status: 200, body: "message delivered" };
     }
 
