@@ -68,6 +68,8 @@ export class Outbox {
     readonly #sent = new Map<string, Entry>();
     /** The newest entry of a device that still takes values. */
     readonly #open = new Map<string, Entry>();
+    /** Ids of reports that their sender may offer again, because it was started anew: they are here already. */
+    readonly #kept = new Set<string>();
     /** Deletions that a full disk refused; they go along with the next write. */
     readonly #toDelete = new Set<string>();
     #sequence = 0;
@@ -139,6 +141,7 @@ export class Outbox {
      * @throws REDGE_LINK_OUTBOX_FULL, REDGE_STORE_FULL, REDGE_STORE_IO: nothing was kept
      */
     async add(envelope: Envelope, kind: DurableClass): Promise<void> {
+        if (this.#kept.has(envelope.header.msg_id)) return;
         const open = kind === "twin" && !isKept(envelope) ? this.#open.get(envelope.route.resource) : undefined;
         const merged = open?.envelope === undefined ? undefined : mergeTwinReports(open.envelope, envelope);
         if (open !== undefined && merged !== undefined) {
@@ -233,7 +236,8 @@ export class Outbox {
         this.#bytes += bytes;
         this.#entries.set(key, entry);
         this.#unsent.set(key, entry);
-        if (kind === "twin" && !isKept(envelope)) this.#open.set(resource, entry);
+        if (isKept(envelope)) this.#kept.add(id);
+        else if (kind === "twin") this.#open.set(resource, entry);
         return entry;
     }
 
@@ -299,6 +303,7 @@ export class Outbox {
 
     #remove(entry: Entry): void {
         if (!this.#entries.delete(entry.key)) return;
+        this.#kept.delete(entry.id);
         this.#unsent.delete(entry.key);
         if (this.#sent.get(entry.id) === entry) this.#sent.delete(entry.id);
         if (this.#open.get(entry.resource) === entry) this.#open.delete(entry.resource);

@@ -52,6 +52,18 @@ async function addAll(outbox: Outbox, kind: DurableClass, envelopes: readonly En
 }
 
 describe("the outbox", () => {
+    test("a report that is offered again under the same id is there once, over restarts too, until it is delivered", async () => {
+        const kept = newEnvelope({ ...twin("k1", { a: 1 }), id: "k1", type: "keep-all" });
+        const { outbox, store } = await setUp();
+        await addAll(outbox, "twin", [kept, kept]);
+        const { outbox: again } = await setUp({}, store);
+        await again.add(kept, "twin");
+        expect(await drain(again)).toEqual(["k1"]);
+        again.settle("k1", "delivered");
+        await again.add(kept, "twin");
+        expect(await drain(again)).toEqual(["k1"]);
+    });
+
     test("gives messages in order, again after a broken link, and after a restart", async () => {
         const { outbox, store } = await setUp();
         await addAll(outbox, "user", [user(1), user(2), user(3)]);
