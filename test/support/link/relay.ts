@@ -6,6 +6,9 @@ export class Relay {
     target: number;
     readonly #pairs = new Set<readonly [Socket, Socket]>();
     #server: Server | undefined;
+    /** Who connects in the dark hears nothing: neither an answer nor a refusal. */
+    readonly #lost = new Set<Socket>();
+    #dark = false;
     port = 0;
 
     constructor(target: number) {
@@ -29,7 +32,21 @@ export class Relay {
         if (server === undefined) return;
         const closed = new Promise<void>((resolve) => server.close(() => resolve()));
         this.cut();
+        for (const edge of this.#lost) edge.destroy();
         await closed;
+    }
+
+    /** A network that swallows everything, old connections and new ones, and tells nobody. */
+    blackhole(): void {
+        this.#dark = true;
+        this.stall();
+    }
+
+    /** The end of a blackhole. Connections that were made before or in it are dead. */
+    light(): void {
+        this.#dark = false;
+        this.cut();
+        for (const edge of this.#lost) edge.destroy();
     }
 
     /** Cuts every connection, wherever in a frame it is. */
@@ -64,6 +81,12 @@ export class Relay {
     }
 
     #join(edge: Socket): void {
+        if (this.#dark) {
+            this.#lost.add(edge);
+            edge.on("error", () => {});
+            edge.once("close", () => this.#lost.delete(edge));
+            return;
+        }
         const cloud = connect({ port: this.target, host: "127.0.0.1" });
         const pair = [edge, cloud] as const;
         this.#pairs.add(pair);
