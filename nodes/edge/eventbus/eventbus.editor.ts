@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { oneOf, port, showRowsThatApply, url } from "../../shell/editor/fields.ts";
+import { integer, oneOf, port, showRowsThatApply, url } from "../../shell/editor/fields.ts";
 
 RED.nodes.registerType("kubeedge-eventbus", {
     category: "KubeEdge edge",
@@ -15,6 +15,7 @@ RED.nodes.registerType("kubeedge-eventbus", {
         mode: { value: "", validate: oneOf("internal", "external") },
         host: { value: "" },
         port: { value: "", validate: port },
+        maxPacketBytes: { value: "", validate: integer(1024, 268435455) },
         url: { value: "", validate: url("mqtt", "mqtts") },
         username: { value: "" },
         tls: { value: false },

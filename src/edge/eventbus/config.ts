@@ -36,6 +36,8 @@ export interface EventBusConfig {
     readonly users?: string;
     /** Messages kept for an external broker that is away. */
     readonly queueLimit: number;
+    /** The embedded broker ends the connection of a client that sends a longer packet, bytes. */
+    readonly maxPacketBytes: number;
 }
 
 const text = { type: "string" } as const;
@@ -61,5 +63,6 @@ export const eventBusConfig: ConfigSchema = {
         clientCertificates: { type: "boolean", default: false },
         users: text,
         queueLimit: { type: "integer", minimum: 0, default: 1000 },
+        maxPacketBytes: { type: "integer", minimum: 1024, maximum: 268_435_455, default: 8_388_608 },
     },
 };

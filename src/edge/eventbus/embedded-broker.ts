@@ -7,15 +7,19 @@ import type { DocumentStore } from "../../store/store.ts";
 import type { Broker, BrokerHandlers, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
 import { Inflow, type Published } from "./inflow.ts";
+import { deliverWithoutWaiting } from "./live-delivery.ts";
+import { PacketGuard } from "./packet-guard.ts";
 import { forgetPacketNumbers } from "./packet-numbers.ts";
 import type { Retained } from "./retained.ts";
 import type { Sessions } from "./sessions.ts";
 import { readTlsFiles } from "./tls-files.ts";
-import { TopicFilters } from "./topics.ts";
+import { isTopicName, TopicFilters } from "./topics.ts";
 import { Users } from "./users.ts";
 
 const BAD_USERNAME_OR_PASSWORD = 4;
 const STOP_MS = 1500;
+/** CONNACK of MQTT 5: unsupported protocol version, no properties. */
+const UNSUPPORTED_VERSION = Buffer.from([0x20, 3, 0, 0x84, 0]);
 
 export interface EmbeddedBrokerParts {
     readonly retained: Retained;
@@ -23,7 +27,12 @@ export interface EmbeddedBrokerParts {
     readonly sessions: DocumentStore;
     /** Told when the store does not take a session. */
     readonly failed: (thrown: unknown) => void;
+    /** Told what a client has done that it was disconnected for, or has missed. */
+    readonly trouble: (kind: ClientTrouble, client: Client) => void;
 }
+
+/** mqtt5: speaks another version. tooLong: sent a packet beyond the limit. leftOut, cutOff: reads too slowly. */
+export type ClientTrouble = "mqtt5" | "tooLong" | "leftOut" | "cutOff";
 
 /** An MQTT 3.1.1 broker in this process (aedes). Listens on loopback unless told otherwise. */
 export class EmbeddedBroker implements Broker {
@@ -68,6 +77,15 @@ export class EmbeddedBroker implements Broker {
         this.#sessions = sessions;
         const aedes = new Aedes({
             persistence: sessions,
+            // aedes would answer as 3.1.1, which clients of MQTT 5 need not understand.
+            preConnect: (client, { protocolVersion }, done) => {
+                if (protocolVersion !== 5) {
+                    done(null, true);
+                    return;
+                }
+                this.#parts.trouble("mqtt5", client);
+                client.conn.end(UNSUPPORTED_VERSION, () => done(new Error("MQTT 5 is not spoken here"), false));
+            },
             authenticate: (client, username, password, done) => {
                 const allowed = users.authenticate(username, password);
                 this.#usernames.set(client, username);
@@ -83,6 +101,7 @@ export class EmbeddedBroker implements Broker {
             authorizePublish: (client, packet, done) => {
                 const allowed = client === null || users.mayPublish(this.#usernames.get(client), packet.topic);
                 if (!allowed || packet.topic.startsWith("$SYS/")) done(new Error("publish not permitted"));
+                else if (!isTopicName(packet.topic)) done(new Error("not a topic"));
                 else if (client === null) done(null);
                 else inflow.publish(client, packet, done);
             },
@@ -156,7 +175,20 @@ export class EmbeddedBroker implements Broker {
         const handle = (socket: Socket): void => {
             this.#sockets.add(socket);
             socket.on("close", () => this.#sockets.delete(socket));
-            aedes.handle(socket);
+            const client = aedes.handle(socket);
+            deliverWithoutWaiting(client, socket, {
+                leftOut: () => this.#parts.trouble("leftOut", client),
+                cutOff: () => this.#parts.trouble("cutOff", client),
+            });
+            // Beside aedes' own reading: told of each chunk before its parser gets it.
+            const guard = new PacketGuard(this.#config.maxPacketBytes);
+            socket.on("data", (chunk: Buffer) => {
+                if (socket.destroyed || guard.admits(chunk)) return;
+                this.#parts.trouble("tooLong", client);
+                // From here on the parser is not listened to: a packet that is whole in this chunk is none either.
+                client.close();
+                socket.destroy();
+            });
         };
         const certificates = { requestCert: clientCertificates, rejectUnauthorized: clientCertificates };
         const server = tls

@@ -16,7 +16,7 @@ import { below, type DocumentStore } from "../../store/store.ts";
 import { isRecord } from "../mappers/fields.ts";
 import type { Broker, BrokerMessage, PublishOptions } from "./broker.ts";
 import type { EventBusConfig } from "./config.ts";
-import { EmbeddedBroker } from "./embedded-broker.ts";
+import { type ClientTrouble, EmbeddedBroker, type EmbeddedBrokerParts } from "./embedded-broker.ts";
 import { ExternalBroker } from "./external-broker.ts";
 import { Receipts } from "./receipts.ts";
 import { Retained } from "./retained.ts";
@@ -32,6 +32,14 @@ const TOPIC = "topic/";
 const RETAINED = "retained/";
 const SESSIONS = "session/";
 const JOURNAL = "journal/";
+/** Clients whose trouble is remembered as told. */
+const MOST_TOLD = 1000;
+const TROUBLE: Readonly<Record<ClientTrouble, string>> = {
+    mqtt5: "an MQTT 5 client is refused: the embedded broker speaks 3.1.1; let the client do so, or use an external broker",
+    tooLong: "an MQTT client is disconnected: it sent a packet longer than maxPacketBytes",
+    leftOut: "an MQTT client reads too slowly and misses messages of quality 0",
+    cutOff: "an MQTT client reads too slowly and is disconnected; what it has not read waits in its session, if it has one",
+};
 
 /**
  * Ties MQTT to the wires (device plane reference 4): documents of devices go to DeviceTwin, user topics and records up
@@ -61,7 +69,9 @@ export class EventBus extends WireComponent<EventBusOutput> {
         const failed = (thrown: unknown) =>
             ports.log.error("a client's session is not stored", { reason: errorText(thrown) });
         this.#embedded =
-            config.mode === "internal" ? new EmbeddedBroker(config, { retained, sessions, failed }) : undefined;
+            config.mode === "internal"
+                ? new EmbeddedBroker(config, { retained, sessions, failed, trouble: this.#trouble() })
+                : undefined;
         this.#broker = this.#embedded ?? new ExternalBroker(config);
         this.#receipts = new Receipts({
             store: below(this.#store, JOURNAL),
@@ -75,6 +85,24 @@ export class EventBus extends WireComponent<EventBusOutput> {
             "to",
         ]);
         this.#published = metrics.counter("redge_eventbus_published_messages", "Messages published to MQTT clients");
+    }
+
+    /** Told in the log once for each client id and kind; what a slow client misses is counted. */
+    #trouble(): EmbeddedBrokerParts["trouble"] {
+        const { log, metrics } = this.#ports;
+        const dropped = metrics.counter(
+            "redge_eventbus_dropped_messages",
+            "Messages of quality 0 that slow clients missed",
+        );
+        const told = new Set<string>();
+        return (kind, { id }) => {
+            if (kind === "leftOut") dropped.add();
+            const key = `${kind} ${id}`;
+            if (told.has(key)) return;
+            if (told.size === MOST_TOLD) told.clear();
+            told.add(key);
+            log.warn(TROUBLE[kind], { client: id ?? "(not connected yet)" });
+        };
     }
 
     /** Of the embedded broker, once started. */

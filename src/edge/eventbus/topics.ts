@@ -54,9 +54,21 @@ function levelsMatch(wanted: readonly string[], given: readonly string[]): boole
     return wanted.length === given.length;
 }
 
-/** A topic that may be published on: not empty, no wildcards, no NUL, not too long. */
+/** Whether whatever meets `wanted`, a filter or a topic, meets `filter` too: "plant/+" does not cover "plant/#". */
+export function filterCovers(filter: string, wanted: string): boolean {
+    const [levels, given] = [filter.split("/"), wanted.split("/")];
+    if (given[0]?.startsWith("$") && (levels[0] === "+" || levels[0] === "#")) return false;
+    for (const [index, level] of levels.entries()) {
+        if (level === "#") return true;
+        const other = given[index];
+        if (other === undefined || other === "#" || (level !== "+" && level !== other)) return false;
+    }
+    return levels.length === given.length;
+}
+
+/** A topic that may be published on: not empty, no wildcards, no NUL, not too long; U+FFFD stands where it was no UTF-8. */
 export function isTopicName(topic: string): boolean {
-    return topic !== "" && !/[+#\0]/.test(topic) && Buffer.byteLength(topic) <= MAX_TOPIC_BYTES;
+    return topic !== "" && !/[+#\0\ufffd]/.test(topic) && Buffer.byteLength(topic) <= MAX_TOPIC_BYTES;
 }
 
 /** A filter that may be subscribed: + fills a level, # is the last one. */

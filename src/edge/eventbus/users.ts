@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { isRecord } from "../mappers/fields.ts";
 import type { EventBusUser } from "./config.ts";
-import { topicMatches } from "./topics.ts";
+import { filterCovers, topicMatches } from "./topics.ts";
 
 /** Who may connect to the embedded broker, and what each may publish and subscribe. */
 export class Users {
@@ -27,9 +27,9 @@ export class Users {
         return this.#allows(username, "publish", (filter) => topicMatches(filter, topic));
     }
 
-    /** A filter is allowed when it is one of the user's filters or matched by one as if it were a topic. */
+    /** A filter (or a topic) is allowed when one of the user's filters covers it. */
     maySubscribe(username: string | undefined, wanted: string): boolean {
-        return this.#allows(username, "subscribe", (filter) => filter === wanted || topicMatches(filter, wanted));
+        return this.#allows(username, "subscribe", (filter) => filterCovers(filter, wanted));
     }
 
     #allows(username: string | undefined, what: "publish" | "subscribe", meets: (filter: string) => boolean): boolean {
