@@ -65,7 +65,13 @@ describe("requests of programs at the edge", () => {
         expect(refused).toMatchObject({
             ID: "2",
             Status: "Rejected",
-            Error: { ErrStatus: { reason: "Forbidden", code: 403 } },
+            Error: {
+                ErrStatus: {
+                    reason: "Forbidden",
+                    code: 403,
+                    message: expect.stringMatching(/^Node edge-1 may not list secrets in kube-system: /),
+                },
+            },
         });
         const body = encode({ metadata: { name: "a" } });
         const created = await ask(rig, {

@@ -120,8 +120,9 @@ export class Applications {
             name,
             ...(part === undefined ? {} : { subresource: part }),
         });
-        const resource = [type.plural, namespace, name].filter((segment) => segment !== undefined).join("/");
         if (!allowed) {
+            const named = name === undefined ? type.plural : `${type.plural}/${name}`;
+            const resource = namespace === undefined ? named : `${named} in ${namespace}`;
             const reason = `the cluster's rules do not let ${subject.user} do it`;
             throw new RedgeError("REDGE_CLOUD_FORBIDDEN", { node, operation: verb, resource, reason });
         }
