@@ -3,8 +3,7 @@ import { setFlagsFromString } from "node:v8";
 
 /**
  * V8 lets a small heap grow to four times of what lives in it before it collects: with 1,000 devices polled each second a
- * gateway would hold 236 MiB, with a fifth more it holds 151 MiB at the same processor time (measured: bench/memory and
- * bench/devices). Tighter limits, --optimize-for-size among them, cost three times the processor time a report.
+ * gateway would hold some 85 MiB more than with a fifth, at the same processor time (measured: bench/memory and bench/devices). Tighter limits, --optimize-for-size among them, cost three times the processor time a report.
  */
 const GROWTH = "--heap-growing-percent=20";
 
