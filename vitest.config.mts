@@ -18,6 +18,8 @@ export default defineConfig({
         reporters: ["default", "./test/support/summary-reporter.ts"],
         pool: "forks",
         maxWorkers: 3,
+        // As the time-outs below: how long a busy machine may take, not how long it should.
+        expect: { poll: { timeout: 20_000 } },
         projects: [
             {
                 extends: true,
