@@ -14,7 +14,7 @@ const MAY_BE_PACKED = [
     /^(cloud-flows|edge-flows|examples)\/.+\.(json|yaml|md)$/,
     /^examples\/simulators\/.+\.py$/,
     /^settings\/.+\.js$/,
-    /^deploy\/.+\.(yaml|yml|md|json)$/,
+    /^deploy\/.+\.(yaml|yml|md|json|conflist)$/,
     /^docs\/.+\.(md|png|svg)$/,
     /^resources\/.+$/,
 ];

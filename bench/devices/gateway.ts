@@ -91,6 +91,8 @@ export interface DeviceOptions {
     /** Register of its first property. */
     readonly first?: number;
     readonly collectCycleMs?: number;
+    /** Whose device it is; absent: the gateway of a site. */
+    readonly node?: string;
 }
 
 /** A device with one holding register a property, at `unit` of a Modbus TCP server; port 0: a device that no mapper takes. */
@@ -99,7 +101,7 @@ export function device(
     unit: number,
     port: number,
     properties: readonly string[],
-    { desired, first = 0, collectCycleMs = 1000 }: DeviceOptions = {},
+    { desired, first = 0, collectCycleMs = 1000, node = "edge" }: DeviceOptions = {},
 ): object {
     return {
         apiVersion: "devices.kubeedge.io/v1beta1",
@@ -107,7 +109,7 @@ export function device(
         metadata: { name, namespace: "default" },
         spec: {
             deviceModelRef: { name: "bench" },
-            nodeName: "edge",
+            nodeName: node,
             protocol: {
                 protocolName: port === 0 ? "none" : "modbus",
                 configData: { ip: "127.0.0.1", port: String(port), slaveID: unit },

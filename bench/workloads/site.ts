@@ -8,9 +8,9 @@ import { connectionFromKubeconfig } from "../../src/kube/client/kubeconfig.ts";
 import { Kinds } from "../../src/kube/types.ts";
 import { type ContainerdEngine, startContainerd } from "../../test/support/containerd.ts";
 import { TestSite } from "../../test/support/site.ts";
+import { StockEdge } from "../stock-edge.ts";
 import { p50p99, print } from "./figures.ts";
 import { COMMAND } from "./kinds.ts";
-import { StockEdge } from "./stock-edge.ts";
 
 const WARM_UP = 2;
 const TURNS = 15;

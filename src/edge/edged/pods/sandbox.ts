@@ -10,9 +10,13 @@ const HOSTNAME_MAX = 63;
  * @param host how the machine resolves names, read when the pod adds to it
  */
 export function sandboxSpec(pod: Pod, handler: string, host: () => Dns = hostDns): SandboxSpec {
-    const hostname = (pod.spec.hostname ?? pod.metadata.name).slice(0, HOSTNAME_MAX).replace(/[-.]+$/, "");
     const dns = dnsOf(pod, host);
-    return { pod, handler, hostname, ...(dns === undefined ? {} : { dns }) };
+    return { pod, handler, hostname: hostnameOf(pod), ...(dns === undefined ? {} : { dns }) };
+}
+
+/** The pod's name as far as a host name may be long. */
+export function hostnameOf({ metadata, spec }: Pod): string {
+    return (spec.hostname ?? metadata.name).slice(0, HOSTNAME_MAX).replace(/[-.]+$/, "");
 }
 
 /** Undefined: as the machine's. With dnsPolicy None only what the pod says; else that and the machine's, as a kubelet does. */

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts } from "../../test/support/free-ports.ts";
-import { unmountBelow } from "../../test/support/mounts.ts";
-import { root, run, type TestSite } from "../../test/support/site.ts";
+import { freePorts } from "../test/support/free-ports.ts";
+import { unmountBelow } from "../test/support/mounts.ts";
+import { root, run, type TestSite } from "../test/support/site.ts";
 
 const READY_MS = 90_000;
 
@@ -41,6 +41,10 @@ export class StockEdge {
             await edge.stop();
             throw new Error(`EdgeCore did not become Ready:\n${last}`);
         }
+    }
+
+    get pid(): number {
+        return this.#child.pid ?? 0;
     }
 
     async stop(): Promise<void> {
