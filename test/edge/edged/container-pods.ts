@@ -293,7 +293,10 @@ export function containerPods(make: () => Promise<EngineUnderTest>): void {
                 () => `${reason}: ${JSON.stringify(cloud.status(POD))}`,
                 30_000,
             );
-        const told = (): unknown[] => cloud.events.map(({ type, reason, message }) => [type, reason, message]);
+        const told = (): unknown[] =>
+            cloud.events
+                .filter(({ involvedObject }) => (involvedObject as { kind: string }).kind === "Pod")
+                .map(({ type, reason, message }) => [type, reason, message]);
         const one = (more: Partial<Container>): Partial<Pod["spec"]> => ({
             containers: [{ name: "web", image: engine.image, command: ["sleep", "3600"], ...more }],
         });
