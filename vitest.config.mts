@@ -9,7 +9,8 @@ const long = "test/**/*.long.test.ts";
  *  fast      *.test.ts        no sockets beyond loopback, no engines; seconds
  *  real      *.real.test.ts   real parts (engines, brokers, API servers); skipped by name and reason where one is missing
  *  e2e       test/e2e, test/editor, test/faults: the built product as its users start it
- *  long      *.long.test.ts   a minute and more each: images, installations, kills, faults, fuzz; run by 'npm run test:long'
+ *  long      *.long.test.ts   a minute and more each: images, installations, forms, outages, kills, faults, fuzz; run by
+ *                             'npm run test:long'
  * Most of them wait for other processes rather than compute, so there are more workers than the two cores they are made for;
  * whole sites come after the rest, two at a time.
  */

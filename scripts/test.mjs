@@ -21,5 +21,7 @@ let status = run(join(root, "scripts/build.mjs"), ["--if-needed"]);
 if (status === 0) status = run(join(root, "node_modules/vitest/vitest.mjs"), ["run", ...chosen]);
 rmSync(scratch, { recursive: true, force: true });
 if (given.length === 0)
-    console.log("left out: the long tests (images, installations, kills, faults, fuzz): npm run test:long");
+    console.log(
+        "left out: the long tests (images, installations, forms, outages, kills, faults, fuzz): npm run test:long",
+    );
 process.exit(status);
