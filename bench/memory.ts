@@ -6,7 +6,7 @@
 //            with the path of an EdgeCore v1.23 also that one, with a pod and as many devices (its broker and engine are beside it)
 //   mqtt     the same, three values of each device reported each second, from another process
 //   modbus   one flow pod and DEVICES devices of three registers, read each second by the Modbus mapper within the gateway
-//   editors  as mqtt, with the editors on
+//   editors  as rest, with the editors on
 // IDLE_S seconds after every device has a value /proc/<pid>/smaps_rollup is read. RSS counts pages shared with other processes of
 // the same binary in full, PSS counts its share of them, "private" is what would be freed if the process ended.
 import { readFileSync } from "node:fs";
@@ -36,17 +36,10 @@ const headless: NodeJS.ProcessEnv = { REDGE_EDITOR: "off" };
 
 const cases: Readonly<Record<string, Case>> = {
     empty: { title: "no pod, no device", env: headless, load: async () => () => {} },
-    rest: {
-        title: `a flow pod, ${DEVICES} devices at rest`,
-        env: headless,
-        load: async (site) => {
-            (await reportByMqtt(site))();
-            return () => {};
-        },
-    },
+    rest: { title: `a flow pod, ${DEVICES} devices at rest`, env: headless, load: reportOnce },
     mqtt: { title: `a flow pod, ${DEVICES} devices over MQTT`, env: headless, load: reportByMqtt },
     modbus: { title: `a flow pod, ${DEVICES} devices by the Modbus mapper`, env: headless, load: pollByModbus },
-    editors: { title: `editors on, a flow pod, ${DEVICES} devices over MQTT`, env: {}, load: reportByMqtt },
+    editors: { title: `editors on, a flow pod, ${DEVICES} devices at rest`, env: {}, load: reportOnce },
 };
 
 function memoryMiB(pid: number): Record<"rss" | "pss" | "private" | "file", number> {
@@ -94,6 +87,11 @@ async function measure({ title, env, load }: Case): Promise<number> {
         await site.stop();
         await site.remove();
     }
+}
+
+async function reportOnce(site: TestSite): Promise<() => void> {
+    (await reportByMqtt(site))();
+    return () => {};
 }
 
 async function reportByMqtt(site: TestSite): Promise<() => void> {
@@ -183,8 +181,8 @@ async function main(args: readonly string[]): Promise<void> {
             `${modbus.toFixed(0)} MiB`,
             "EdgeCore has no mapper within: each of its mappers is a process beside it",
         );
-    if (mqtt !== undefined && editors !== undefined)
-        print("the price of the editor at the gateway", `${(editors - mqtt).toFixed(0)} MiB`);
+    if (rest !== undefined && editors !== undefined)
+        print("the price of the editor at the gateway", `${(editors - rest).toFixed(0)} MiB`);
 }
 
 const [role, ...rest] = process.argv.slice(2);
