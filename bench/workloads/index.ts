@@ -18,7 +18,7 @@ import { wholeSite } from "./site.ts";
  * while they run. One process holds MetaManager, Edged, the store (nedb, flushed) and, for flows, Node-RED without its
  * editor; the cloud end is in memory. The first pods warm the engine up and are not counted.
  * `site` goes the whole way instead, see site.ts.
- *   npm run bench:workloads [-- flow|docker|containerd|crun [COUNTS, e.g. 0,1,20]]
+ *   npm run bench:workloads [-- flow|docker|containerd|crun|bridge [COUNTS, e.g. 0,1,20]]
  *   npm run bench:workloads -- site [--edgecore PATH]
  */
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { edgecore: { type: "string" } } });
@@ -130,14 +130,16 @@ async function measure(make: () => Promise<Kind>): Promise<void> {
 const kinds = {
     flow: flowKind,
     docker: dockerKind,
-    containerd: () => containerdKind("runc"),
-    crun: () => containerdKind("crun"),
+    containerd: () => containerdKind("containerd", "runc"),
+    crun: () => containerdKind("crun", "crun"),
+    // What containerd can do at its quickest: crun, and a network that is a bridge and nothing else.
+    bridge: () => containerdKind("crun, bridge", "crun", true),
 };
 if (ONLY === undefined || ONLY === "site") await wholeSite(values.edgecore);
 if (crunPart.probe() !== undefined) console.log(`without crun: ${crunPart.probe()}`);
 for (const [name, make] of Object.entries(kinds)) {
     if (ONLY !== undefined && ONLY !== name) continue;
-    if (name === "crun" && crunPart.probe() !== undefined) continue;
+    if (["crun", "bridge"].includes(name) && crunPart.probe() !== undefined) continue;
     await measure(make);
 }
 process.exit(0);

@@ -79,11 +79,14 @@ export async function dockerKind(): Promise<Kind> {
     };
 }
 
-/** @param ociRuntime what its pods run on */
-export async function containerdKind(ociRuntime: "runc" | "crun" = "runc"): Promise<Kind> {
-    const engine = await startContainerd({ ociRuntime });
+/**
+ * @param ociRuntime what its pods run on
+ * @param bridgeOnly a network without firewall and host ports
+ */
+export async function containerdKind(name: string, ociRuntime: "runc" | "crun", bridgeOnly = false): Promise<Kind> {
+    const engine = await startContainerd({ ociRuntime, bridgeOnly });
     return {
-        name: ociRuntime === "runc" ? "containerd" : `containerd+${ociRuntime}`,
+        name,
         runtime: (logDir) => new CriRuntime({ ...testPorts, socket: engine.socket, owner: "bench", logDir }),
         pod: containerPod(engine.image),
         image: engine.image,

@@ -40,16 +40,21 @@ let started = 0;
 /**
  * containerd with CRI, of the test's own: own folders, socket, network and images.
  * @param options.ociRuntime what pods without a RuntimeClass run on
+ * @param options.bridgeOnly without the network's firewall and host ports
  */
-export async function startContainerd(
-    { ociRuntime }: { readonly ociRuntime: "runc" | "crun" } = { ociRuntime: "runc" },
-): Promise<ContainerdEngine> {
+export async function startContainerd({
+    ociRuntime = "runc",
+    bridgeOnly = false,
+}: {
+    readonly ociRuntime?: "runc" | "crun";
+    readonly bridgeOnly?: boolean;
+} = {}): Promise<ContainerdEngine> {
     const root = mkdtempSync(join(tmpdir(), "redge-containerd-"));
     const socket = join(root, "containerd.sock");
     started += 1;
     const bridge = `rdc${process.pid % 100_000}x${started}`;
     const subnet = `10.${64 + (process.pid % 128)}.${(process.pid + 124 + started) % 250}.0/24`;
-    writeNetwork(root, bridge, subnet);
+    writeNetwork(root, bridge, subnet, bridgeOnly);
     writeFileSync(join(root, "config.toml"), config(root, socket, ociRuntime));
     const daemon = new Daemon("containerd", ["--config", join(root, "config.toml")], join(root, "containerd.log"));
     const start = async (): Promise<void> => {
@@ -110,7 +115,7 @@ state = "${join(root, "state")}"
 }
 
 /** The network that docs/workloads.md gives a gateway, under a name and with addresses of the test's own. */
-function writeNetwork(root: string, bridge: string, subnet: string): void {
+function writeNetwork(root: string, bridge: string, subnet: string, bridgeOnly: boolean): void {
     mkdirSync(join(root, "net.d"));
     const shipped = readFileSync(join(import.meta.dirname, "../../deploy/edge/10-redge.conflist"), "utf8");
     const own = shipped
@@ -118,7 +123,9 @@ function writeNetwork(root: string, bridge: string, subnet: string): void {
         .replace("redge0", bridge)
         .replace("10.88.0.0/16", subnet)
         .replace('"type": "host-local"', `"type": "host-local", "dataDir": "${join(root, "ipam")}"`);
-    writeFileSync(join(root, "net.d/10-test.conflist"), own);
+    const network = JSON.parse(own) as { plugins: readonly object[] };
+    if (bridgeOnly) network.plugins = network.plugins.slice(0, 1);
+    writeFileSync(join(root, "net.d/10-test.conflist"), JSON.stringify(network));
 }
 
 /** Packs a root file system as an image archive and imports it where CRI looks. */
