@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GatewayFlowHost } from "../../nodes/edge/edged/flow-host.ts";
 import type { NodeRedEvents, NodeRedRuntime } from "../../nodes/edge/edged/flow-host-red.ts";
+import { headlessSettings } from "../../nodes/edge/edged/headless-settings.ts";
 import { podFlowStorage } from "../../nodes/edge/edged/pod-flow-storage.ts";
 import { FlowRuntime } from "../../src/edge/edged/index.ts";
 import type { Pod } from "../../src/edge/edged/podspec/types.ts";
@@ -37,15 +38,7 @@ export async function flowKind(): Promise<Kind> {
     const from = join(process.cwd(), "package.json");
     const userDir = await mkdtemp(join(tmpdir(), "redge-bench-node-red-"));
     const RED = createRequire(from)("node-red") as Red;
-    RED.init(createServer(), {
-        userDir,
-        httpAdminRoot: false,
-        httpNodeRoot: false,
-        credentialSecret: false,
-        telemetry: { enabled: false },
-        logging: { console: { level: "off" } },
-        storageModule: podFlowStorage(from),
-    });
+    RED.init(createServer(), headlessSettings(userDir, podFlowStorage(from)));
     const started = new Promise((resolve) => RED.events.once("flows:started", resolve));
     await RED.start();
     await started;

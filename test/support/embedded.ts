@@ -11,6 +11,7 @@ import type { Ports } from "../../src/core/component.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { noMetrics } from "../../src/core/metrics.ts";
 import type { ClusterConnection } from "../../src/kube/client/connection.ts";
+import { connectionFromKubeconfig } from "../../src/kube/client/kubeconfig.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 
 export interface Embedded {
@@ -51,10 +52,9 @@ export async function startEmbedded(): Promise<Embedded> {
     const store = new MemoryStore();
     const plane = new ControlPlane({ host: "127.0.0.1", port: 0, dataDir, sans: [] }, { ...ports, store });
     await plane.start();
-    if (plane.connection === undefined) throw new Error("the control plane started without a connection");
     return {
         server: plane.url,
-        connection: plane.connection,
+        connection: await connectionFromKubeconfig(plane.kubeconfigPath),
         kubeconfig: plane.kubeconfigPath,
         stop: async () => {
             await plane.stop();

@@ -5,6 +5,7 @@ import { errorText } from "../../../src/core/errors/redge-error.ts";
 import type { FlowNode } from "../../../src/edge/edged/index.ts";
 import type { NodeRedEvents, NodeRedRuntime } from "./flow-host-red.ts";
 import { type DebugRecord, debugText, errorOf, LEVELS, type LogRecord, logText, stripId } from "./flow-host-red.ts";
+import { headlessSettings } from "./headless-settings.ts";
 import type { FromChild, StartCommand, ToChild } from "./isolated-protocol.ts";
 
 /** A headless Node-RED of one pod, in a process of its own. It ends when the gateway does. */
@@ -35,14 +36,8 @@ process.on("message", (message: ToChild) => {
 async function start({ nodeRed, userDir, nodes }: StartCommand): Promise<void> {
     red = (await import(nodeRed)).default as Red;
     red.init(createServer(), {
-        userDir,
-        httpAdminRoot: false,
-        httpNodeRoot: false,
-        credentialSecret: false,
-        telemetry: { enabled: false },
-        logging: { console: { level: "off" } },
+        ...headlessSettings(userDir, memoryStorage(nodes)),
         functionExternalModules: false,
-        storageModule: memoryStorage(nodes),
     });
     listen(red);
     const outcome = started(red);

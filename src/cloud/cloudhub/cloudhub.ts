@@ -19,7 +19,7 @@ import { QuicListener } from "./quic-listener.ts";
 import { NodeSession } from "./session.ts";
 import { StatusLine } from "./status-line.ts";
 import { SyncLedger, type SyncRecord } from "./sync-ledger.ts";
-import { Upward } from "./upward.ts";
+import { Uplink } from "./uplink.ts";
 
 export interface CloudHubPorts extends Ports {
     readonly identity: CloudIdentity;
@@ -45,7 +45,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
     readonly #metrics: CloudHubMetrics;
     readonly #status: StatusLine;
     readonly #sessions = new Map<string, NodeSession>();
-    readonly #upward: Upward;
+    readonly #uplink: Uplink;
     #sweep: Timer | undefined;
     #running = false;
 
@@ -56,7 +56,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         this.#metrics = new CloudHubMetrics(ports.metrics);
         this.#ledger = new SyncLedger(ports.cluster, ports);
         this.#status = new StatusLine(ports.clock, (state) => this.report(state));
-        this.#upward = new Upward({
+        this.#uplink = new Uplink({
             ...ports,
             metrics: this.#metrics,
             send: (output, envelope) => this.send(output, envelope),
@@ -127,7 +127,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         if (node === "") throw new RedgeError("REDGE_LINK_NO_NODE");
         if (isNodeDeletion(envelope, node)) return this.#deleted(node);
         const parent = envelope.header.parent_msg_id;
-        if (parent !== undefined) this.#upward.answered(node, parent);
+        if (parent !== undefined) this.#uplink.answered(node, parent);
         const session = this.#sessions.get(node);
         if (envelope.route.operation === Operation.disconnect) return this.#cutOff(session, envelope);
         if (session === undefined) {
@@ -170,7 +170,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         const { clock } = this.#ports;
         const acked = this.#ledger.acknowledged(node, redge?.store ?? "");
         const session: NodeSession = new NodeSession(node, connection, redge, clock, acked, options, {
-            received: (envelope) => this.#upward.receive(session, envelope),
+            received: (envelope) => this.#uplink.receive(session, envelope),
             invalid: (reason) => {
                 this.#metrics.invalid.add();
                 this.#ports.log.debug("ignored a message that is no envelope", { node, reason: errorText(reason) });
@@ -192,7 +192,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
             closed: ({ code, reason }) => this.#left(session, code, reason),
         });
         this.#sessions.set(node, session);
-        this.#upward.joined(node);
+        this.#uplink.joined(node);
         const { transport } = connection;
         this.#ports.log.info("an edge node joined", { node, remoteAddress, transport, redge: redge !== undefined });
         this.#metrics.joined.add();
@@ -208,7 +208,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
     #left(session: NodeSession, code: number, reason: string): void {
         if (this.#sessions.get(session.node) !== session) return;
         this.#sessions.delete(session.node);
-        this.#upward.left(session.node);
+        this.#uplink.left(session.node);
         this.#ports.log.info("an edge node left", { node: session.node, code, reason });
         this.#tellNodes(session, Operation.disconnect, { code, reason });
     }
@@ -260,7 +260,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
             if (session.silentMs() < this.#config.keepaliveIntervalMs) continue;
             this.#end(session, CloseCode.silent, "no keepalive");
         }
-        this.#upward.sweep();
+        this.#uplink.sweep();
         const known = new Set([...this.#ledger.nodes(), ...this.#sessions.keys()]).size;
         this.#metrics.online.set(this.#sessions.size);
         this.#metrics.queued.set(queued);

@@ -1,127 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Ports } from "../../core/component.ts";
-import { errorText } from "../../core/errors/redge-error.ts";
-import { asRecord } from "../../core/json.ts";
-import { type Envelope, Group, Operation, responseTo, Source } from "../../envelope/envelope.ts";
-import type { KubeClient } from "../../kube/client/client.ts";
-import { Kinds } from "../../kube/types.ts";
-import { type DurableClass, durableClass } from "../../link/durable.ts";
-import { DEFAULT_WINDOW } from "../../link/session.ts";
-import { HandedOver } from "./handed-over.ts";
-import type { CloudHubMetrics } from "./metrics.ts";
-import type { NodeSession } from "./session.ts";
-import { classifyUpward, isNodeRegistration } from "./uplink.ts";
+import { type Envelope, Group, Operation, Source } from "../../envelope/envelope.ts";
+import { parseResource } from "../../envelope/resource.ts";
 
-/** How long a durable message may wait for its answer before a repeat of it is handed over again. */
-const ANSWER_PATIENCE_MS = 8_000;
-/** What is remembered of a node's last messages outlives its connection so long. */
-const REMEMBER_MS = 10 * 60_000;
+/** Where a message from an edge node goes (wire protocol, section 5.1). */
+export type Upward =
+    | { readonly to: "keepalive" }
+    /** An acknowledgement, or an edge that could not store what was pushed. */
+    | { readonly to: "answer"; readonly parentId: string; readonly failed: boolean }
+    | { readonly to: "apiserver-ca" }
+    | { readonly to: "output"; readonly output: "resources" | "devices" | "user" }
+    | { readonly to: "nowhere"; readonly why: string };
 
-export type UpwardOutput = "resources" | "devices" | "user";
+/** Names that only components of the cloud bear; an edge node that uses one is ignored. */
+const CLOUD_SOURCES: ReadonlySet<string> = new Set([
+    Source.cloudhub,
+    "cloudStream",
+    Source.devicecontroller,
+    Source.edgecontroller,
+    "synccontroller",
+]);
 
-export interface UpwardPorts extends Pick<Ports, "clock" | "log"> {
-    readonly cluster: KubeClient;
-    readonly metrics: CloudHubMetrics;
-    readonly send: (output: UpwardOutput, envelope: Envelope) => void;
-    /** A stock EdgeCore has started anew: it may have lost everything it had stored. */
-    readonly registered: (session: NodeSession) => void;
+const VOLUME = /^\w[-\w.+]*\/volume\/\w[-\w.+]*$/;
+
+/** First match wins. */
+export function classifyUpward({ header, route }: Envelope): Upward {
+    const { operation, resource } = route;
+    if (operation === Operation.keepalive) return { to: "keepalive" };
+    if (VOLUME.test(resource)) return { to: "output", output: "resources" };
+    if (operation === Operation.response || operation === Operation.error) {
+        const parentId = header.parent_msg_id;
+        if (parentId === undefined) return { to: "nowhere", why: `${operation} without parent_msg_id` };
+        return { to: "answer", parentId, failed: operation === Operation.error };
+    }
+    if (operation === Operation.upload && route.group === Group.user) return { to: "output", output: "user" };
+    if (resource === "k8s/ca.crt") return { to: "apiserver-ca" };
+    if (operation === "" || resource === "") return { to: "nowhere", why: "no operation or no resource" };
+    if (CLOUD_SOURCES.has(route.source ?? "")) return { to: "nowhere", why: "source of the cloud side" };
+    return { to: "output", output: route.source === Source.twin ? "devices" : "resources" };
 }
 
-/** What edge nodes send: answered here, or handed over to the controllers, what is durable once. */
-export class Upward {
-    readonly #ports: UpwardPorts;
-    readonly #handedOver = new Map<string, { readonly messages: HandedOver; leftMs: number | undefined }>();
-
-    constructor(ports: UpwardPorts) {
-        this.#ports = ports;
-    }
-
-    /** A controller has answered a message of this node. */
-    answered(node: string, messageId: string): void {
-        this.#handedOver.get(node)?.messages.answered(messageId);
-    }
-
-    joined(node: string): void {
-        const remembered = this.#handedOver.get(node);
-        if (remembered !== undefined) remembered.leftMs = undefined;
-    }
-
-    left(node: string): void {
-        const remembered = this.#handedOver.get(node);
-        if (remembered !== undefined) remembered.leftMs = this.#ports.clock.monotonicMs();
-    }
-
-    /** Forgets nodes that have been away for long. */
-    sweep(): void {
-        const nowMs = this.#ports.clock.monotonicMs();
-        for (const [node, { leftMs }] of this.#handedOver) {
-            if (leftMs !== undefined && nowMs - leftMs > REMEMBER_MS) this.#handedOver.delete(node);
-        }
-    }
-
-    receive(session: NodeSession, envelope: Envelope): void {
-        const upward = classifyUpward(envelope);
-        this.#ports.metrics.up.add(1, { to: upward.to });
-        switch (upward.to) {
-            case "keepalive":
-                session.keepalive();
-                return;
-            case "answer": {
-                const known = session.downlink.answered(upward.parentId, upward.failed);
-                if (known && upward.failed) {
-                    const { resource } = envelope.route;
-                    this.#ports.log.warn("an edge node could not store an object", { node: session.node, resource });
-                }
-                return;
-            }
-            case "apiserver-ca":
-                void this.#answerWithApiServerCa(session, envelope);
-                return;
-            case "output":
-                this.#handOver(session, envelope, upward.output);
-                return;
-            case "nowhere":
-                this.#ports.log.debug("ignored a message", { node: session.node, reason: upward.why });
-        }
-    }
-
-    #handOver(session: NodeSession, envelope: Envelope, output: UpwardOutput): void {
-        const durable = session.redge === undefined ? undefined : durableClass(envelope);
-        if (durable !== undefined) {
-            this.#handOverDurable(session, envelope, output, durable);
-            return;
-        }
-        this.#ports.send(output, envelope);
-        if (session.redge === undefined && isNodeRegistration(envelope, session.node)) this.#ports.registered(session);
-    }
-
-    #handOverDurable(session: NodeSession, envelope: Envelope, output: UpwardOutput, durable: DurableClass): void {
-        const { node } = session;
-        const id = envelope.header.msg_id;
-        let remembered = this.#handedOver.get(node);
-        if (remembered === undefined) {
-            remembered = { messages: new HandedOver(DEFAULT_WINDOW, ANSWER_PATIENCE_MS), leftMs: undefined };
-            this.#handedOver.set(node, remembered);
-        }
-        const verdict = remembered.messages.see(id, this.#ports.clock.monotonicMs());
-        if (verdict === "hand over")
-            this.#ports.send(output, { ...envelope, header: { ...envelope.header, sync: true } });
-        if (verdict === "answer again" || (verdict === "hand over" && durable === "user")) {
-            remembered.messages.answered(id);
-            const from = { source: Source.cloudhub, ...(durable === "user" ? {} : { group: Group.resource }) };
-            session.downlink.once(responseTo(envelope, "OK", from));
-        }
-    }
-
-    /** Every namespace of a Kubernetes cluster holds its CA in this ConfigMap. */
-    async #answerWithApiServerCa(session: NodeSession, request: Envelope): Promise<void> {
-        const from = { source: Source.cloudhub, group: Group.resource };
-        try {
-            const ref = { type: Kinds.configMap, namespace: "kube-system", name: "kube-root-ca.crt" };
-            const { data } = await this.#ports.cluster.get(ref);
-            session.downlink.once(responseTo(request, asRecord(data)["ca.crt"], from));
-        } catch (thrown) {
-            session.downlink.once(responseTo(request, errorText(thrown), { ...from, operation: Operation.error }));
-        }
-    }
+/** The first thing a starting EdgeCore or kubelet does: it may have lost everything it had stored. */
+export function isNodeRegistration({ route }: Envelope, node: string): boolean {
+    if (route.operation !== Operation.insert) return false;
+    const name = parseResource(route.resource);
+    return name?.type === "node" && name.name === node;
 }

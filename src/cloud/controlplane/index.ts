@@ -5,7 +5,6 @@ import type { Component, Ports } from "../../core/component.ts";
 import type { ConfigSchema } from "../../core/config.ts";
 import { authenticated, MASTERS } from "../../kube/authz/user.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import type { ClusterConnection } from "../../kube/client/connection.ts";
 import { RestClient } from "../../kube/client/rest-client.ts";
 import { below, type DocumentStore } from "../../store/store.ts";
 import { ApiServer } from "./apiserver/api-server.ts";
@@ -51,7 +50,6 @@ export class ControlPlane implements Component {
     #server: ApiServer | undefined;
     #controllers: ControlPlaneControllers | undefined;
     #client: KubeClient | undefined;
-    #connection: ClusterConnection | undefined;
 
     constructor(config: ControlPlaneConfig, ports: Ports & { readonly store: DocumentStore }) {
         this.#config = config;
@@ -73,11 +71,6 @@ export class ControlPlane implements Component {
         return this.#client;
     }
 
-    /** How the administrator reaches the API over TLS, from this process or another. Undefined until started. */
-    get connection(): ClusterConnection | undefined {
-        return this.#connection;
-    }
-
     /** @throws REDGE_KUBE_PKI, REDGE_KUBE_PORT, or what the store throws */
     async start(): Promise<void> {
         if (this.#server !== undefined) return;
@@ -88,12 +81,6 @@ export class ControlPlane implements Component {
         const server = new ApiServer({ host, port, pki }, { ...this.#ports, store: below(store, STORE_PREFIX) });
         await server.start();
         this.#server = server;
-        this.#connection = {
-            server: server.url,
-            caPem: pki.caPem,
-            certPem: pki.admin.certPem,
-            keyPem: pki.admin.keyPem,
-        };
         await writeKubeconfig(this.kubeconfigPath, server.url, pki.caPem, pki.admin);
         const client = new RestClient(server.transport(ADMINISTRATOR), { clock, random });
         this.#client = client;

@@ -13,7 +13,7 @@ declare module "aedes-persistence/asyncPersistence.js" {
         removeSubscriptions(client: Owner, topics: readonly string[]): Promise<void>;
         subscriptionsByClient(client: Owner): Promise<readonly Subscription[]>;
         cleanSubscriptions(client: Owner): Promise<void>;
-        /** A message of quality 2 is released. */
+        /** A message of QoS 2 is released. */
         incomingDelPacket(client: Owner, packet: { readonly messageId: number }): Promise<void>;
         /** A session begins anew. */
         cleanIncoming(client: Owner): Promise<void>;

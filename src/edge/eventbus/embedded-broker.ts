@@ -116,7 +116,7 @@ export class EmbeddedBroker implements Broker {
         for (const { topic, payload, qos } of await this.#parts.retained.load())
             await this.publish(topic, payload, { qos, retain: true });
         aedes.on("publish", (packet, client) => {
-            // What clients publish with a quality has been kept before it was acknowledged.
+            // What clients publish with QoS 1 or 2 has been kept before it was acknowledged.
             if (client === null || packet.qos === 0) void this.#retain(packet)?.catch(() => {});
         });
         await this.#listen(aedes);

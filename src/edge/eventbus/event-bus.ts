@@ -37,7 +37,7 @@ const MOST_TOLD = 1000;
 const TROUBLE: Readonly<Record<ClientTrouble, string>> = {
     mqtt5: "an MQTT 5 client is refused: the embedded broker speaks 3.1.1; let the client do so, or use an external broker",
     tooLong: "an MQTT client is disconnected: it sent a packet longer than maxPacketBytes",
-    leftOut: "an MQTT client reads too slowly and misses messages of quality 0",
+    leftOut: "an MQTT client reads too slowly and misses messages of QoS 0",
     cutOff: "an MQTT client reads too slowly and is disconnected; what it has not read waits in its session, if it has one",
 };
 
@@ -92,7 +92,7 @@ export class EventBus extends WireComponent<EventBusOutput> {
         const { log, metrics } = this.#ports;
         const dropped = metrics.counter(
             "redge_eventbus_dropped_messages",
-            "Messages of quality 0 that slow clients missed",
+            "Messages of QoS 0 that slow clients missed",
         );
         const told = new Set<string>();
         return (kind, { id }) => {
@@ -162,7 +162,7 @@ export class EventBus extends WireComponent<EventBusOutput> {
         this.#published.add();
     }
 
-    /** `{payload, qos?, retain?}` sets quality and retention for one message; anything else is the payload itself. */
+    /** `{payload, qos?, retain?}` sets QoS and retention for one message; anything else is the payload itself. */
     #unpack(content: unknown): { payload: string | Buffer; options: PublishOptions } {
         const { qos, retain } = this.#config;
         if (isRecord(content) && "payload" in content && ("qos" in content || "retain" in content)) {

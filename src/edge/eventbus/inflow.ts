@@ -15,14 +15,14 @@ export interface Published {
 export type Take = (packet: Published) => Promise<void> | undefined;
 
 /**
- * What clients publish, before the broker acknowledges and passes it on: a message of quality 1 or 2 that is kept waits until
+ * What clients publish, before the broker acknowledges and passes it on: a message of QoS 1 or 2 that is kept waits until
  * it is on disk, and those behind it from the same client with it, so that acknowledgements keep the order of the messages.
  */
 export class Inflow {
     readonly #take: Take;
     /** Of each client the last message that has not been acknowledged yet; never rejects. */
     readonly #last = new WeakMap<Client, Promise<unknown>>();
-    /** Messages of quality 2 until their release: a repeat is the same message. By client id, then message id. */
+    /** Messages of QoS 2 until their release: a repeat is the same message. By client id, then message id. */
     readonly #unreleased = new Map<string, Map<number, Promise<Error | undefined> | undefined>>();
 
     constructor(take: Take) {
@@ -51,7 +51,7 @@ export class Inflow {
         this.#last.set(client, done);
     }
 
-    /** The client has released a message of quality 2: its identifier may come again for another one. */
+    /** The client has released a message of QoS 2: its identifier may come again for another one. */
     released(client: string, messageId: number): void {
         const ids = this.#unreleased.get(client);
         if (ids?.delete(messageId) && ids.size === 0) this.#unreleased.delete(client);

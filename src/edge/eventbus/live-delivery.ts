@@ -20,16 +20,16 @@ interface Delivering {
 const MOST_WAITING = 4 * 1024 * 1024;
 
 export interface Behind {
-    /** A message of quality 0 was left out. */
+    /** A message of QoS 0 was left out. */
     readonly leftOut: (client: Client) => void;
-    /** It was disconnected; what has a quality waits in its session, if it has one. */
+    /** It was disconnected; what has QoS 1 or 2 waits in its session, if it has one. */
     readonly cutOff: (client: Client) => void;
 }
 
 /**
  * Lets no client hold up the others. aedes waits with the next messages to all until each client has room for this one, up to a minute when one stands
  * still. Here a message is handed to the client's connection and not waited for; a client that is too far behind
- * misses messages of quality 0, and is cut off rather than miss one of quality 1 or 2. Retained messages and those of a session
+ * misses messages of QoS 0, and is cut off rather than miss one of QoS 1 or 2. Retained messages and those of a session
  * still come at the client's own pace.
  */
 export function deliverWithoutWaiting(client: Client, socket: Duplex, { leftOut, cutOff }: Behind): void {

@@ -32,7 +32,7 @@ const QUEUED = "queued/";
 const SEQUENCE_DIGITS = 16;
 
 /**
- * The sessions of clients that asked for one (`clean` false), on disk: what they have subscribed, and the messages of quality 1
+ * The sessions of clients that asked for one (`clean` false), on disk: what they have subscribed, and the messages of QoS 1
  * and 2 that they have not acknowledged. So a client that comes back after the gateway's restart gets what it missed, and need not subscribe
  * again. A message is queued when it is on disk.
  */
@@ -111,7 +111,7 @@ export class Sessions extends MemoryPersistence {
         await this.settled();
     }
 
-    /** A message gets its identifier, or (quality 2) has been received and waits for its release alone. */
+    /** A message gets its identifier, or (QoS 2) has been received and waits for its release alone. */
     async outgoingUpdate(client: Owner, packet: QueuedPacket): Promise<void> {
         const ours = (queued: QueuedPacket) => packet.brokerId !== undefined && queued.brokerId === packet.brokerId;
         const found = (this.#queues.get(client.id) ?? []).find(({ packet: queued }) =>

@@ -13,6 +13,11 @@ const MAX_BODY_BYTES = 3 * 1024 * 1024;
 export async function readBody(request: IncomingMessage): Promise<Buffer> {
     if (request instanceof LocalRequest) return within(Buffer.from(request.text));
     return new Promise((resolve, reject) => {
+        const brokenOff = (): void => reject(badRequest("the request was broken off before its body was whole"));
+        if (request.destroyed) {
+            brokenOff();
+            return;
+        }
         const chunks: Buffer[] = [];
         let bytes = 0;
         request.on("data", (chunk: Buffer) => {
@@ -27,6 +32,8 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
             resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
         );
         request.on("error", reject);
+        // After "end" and "error" this says nothing any more.
+        request.on("close", brokenOff);
     });
 }
 

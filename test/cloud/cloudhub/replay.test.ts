@@ -2,7 +2,7 @@
 import { connect as tlsConnect } from "node:tls";
 import { afterEach, expect, test } from "vitest";
 import type { CloudHub, CloudHubOutput } from "../../../src/cloud/cloudhub/index.ts";
-import { classifyUpward } from "../../../src/cloud/cloudhub/uplink.ts";
+import { classifyUpward } from "../../../src/cloud/cloudhub/upward.ts";
 import { encodeEnvelope, parseEnvelope } from "../../../src/envelope/codec.ts";
 import { newEnvelope } from "../../../src/envelope/envelope.ts";
 import { Kinds } from "../../../src/kube/types.ts";

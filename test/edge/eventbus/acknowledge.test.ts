@@ -91,32 +91,27 @@ const receipt = (message: Envelope | undefined, operation = "response"): Envelop
         operation,
     });
 
-test.each([1, 2] as const)(
-    "quality %i is acknowledged after the receipt, in the order of the messages",
-    async (qos) => {
-        const { bus, arrived } = await startBus();
-        const device = await client(bus);
-        const acknowledged: number[] = [];
-        const all = [0, 1, 2].map((n) =>
-            device.publishAsync(TOPIC, String(n), { qos }).then(() => acknowledged.push(n)),
-        );
-        const messages = await arrived(3);
-        expect(messages.map(({ content, header }) => [content, header.sync])).toEqual([
-            ["0", true],
-            ["1", true],
-            ["2", true],
-        ]);
-        await bus.receive(receipt(messages[2]));
-        await bus.receive(receipt(messages[1]));
-        await roundTrip(bus);
-        expect(acknowledged).toEqual([]);
-        await bus.receive(receipt(messages[0]));
-        await Promise.all(all);
-        expect(acknowledged).toEqual([0, 1, 2]);
-    },
-);
+test.each([1, 2] as const)("QoS %i is acknowledged after the receipt, in the order of the messages", async (qos) => {
+    const { bus, arrived } = await startBus();
+    const device = await client(bus);
+    const acknowledged: number[] = [];
+    const all = [0, 1, 2].map((n) => device.publishAsync(TOPIC, String(n), { qos }).then(() => acknowledged.push(n)));
+    const messages = await arrived(3);
+    expect(messages.map(({ content, header }) => [content, header.sync])).toEqual([
+        ["0", true],
+        ["1", true],
+        ["2", true],
+    ]);
+    await bus.receive(receipt(messages[2]));
+    await bus.receive(receipt(messages[1]));
+    await roundTrip(bus);
+    expect(acknowledged).toEqual([]);
+    await bus.receive(receipt(messages[0]));
+    await Promise.all(all);
+    expect(acknowledged).toEqual([0, 1, 2]);
+});
 
-test("quality 0 asks for no receipt, and other topics wait for none", async () => {
+test("QoS 0 asks for no receipt, and other topics wait for none", async () => {
     const { bus, arrived } = await startBus();
     const device = await client(bus);
     await device.publishAsync(TOPIC, "0", { qos: 0 });
@@ -265,7 +260,7 @@ test("EventBus stops: whoever still waits is not acknowledged", async () => {
     await device.endAsync(true);
 });
 
-test("a retained message of quality 1 is on disk before it is acknowledged", async () => {
+test("a retained message of QoS 1 is on disk before it is acknowledged", async () => {
     const disk = new Disk();
     const { bus } = await startBus(disk.store);
     const device = await client(bus, { reconnectPeriod: 1 });
@@ -280,7 +275,7 @@ test("a retained message of quality 1 is on disk before it is acknowledged", asy
     expect(await disk.store.scan("eventbus/retained/plant/b")).toHaveLength(1);
 });
 
-test("a repeat of quality 2 is the same message until it is released, whether or not it is marked", async () => {
+test("a repeat of QoS 2 is the same message until it is released, whether or not it is marked", async () => {
     const { bus, arrived, sent } = await startBus();
     const socket = connectTcp({ host: "127.0.0.1", port: bus.port });
     cleanups.push(async () => socket.destroy());

@@ -179,15 +179,15 @@ describe("a subscriber that reads nothing", () => {
         await all;
     }
 
-    test("holds up nobody; at quality 0 it misses what it does not read", async () => {
+    test("holds up nobody; at QoS 0 it misses what it does not read", async () => {
         const { bus, warnings } = await startBus();
         const socket = await stuck(bus, 0, true);
         await flood(bus);
-        expect(warnings).toEqual([expect.stringContaining("misses messages of quality 0")]);
+        expect(warnings).toEqual([expect.stringContaining("misses messages of QoS 0")]);
         expect(socket.destroyed).toBe(false);
     });
 
-    test("at quality 1 it is cut off, and its session has what it did not read", async () => {
+    test("at QoS 1 it is cut off, and its session has what it did not read", async () => {
         const { bus, warnings } = await startBus();
         await stuck(bus, 1, false);
         await flood(bus);

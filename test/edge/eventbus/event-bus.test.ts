@@ -110,7 +110,7 @@ describe("EventBus with its embedded broker", () => {
         expect(await next()).toMatchObject(["edgehub", { content: "client's" }]);
     });
 
-    test("what DeviceTwin and the cloud publish reaches clients; quality and retention per message", async () => {
+    test("what DeviceTwin and the cloud publish reaches clients; QoS and retention per message", async () => {
         const { bus } = await startBus();
         const app = await client(bus);
         await app.subscribeAsync("#", { qos: 2 });

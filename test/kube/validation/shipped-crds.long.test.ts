@@ -159,7 +159,7 @@ describeWith([kubectlPart], "the shipped definitions in the embedded API server"
             ["a cycle that is text", property({ reportCycle: "1s" }), /reportCycle/],
             ["a policy of no name", property({ reportPolicy: { keep: "some" } }), /keep: Unsupported value/],
             ["a dead-band below nothing", property({ reportPolicy: { deadBandPercent: -1 } }), /deadBandPercent/],
-            ["a quality of 3", property({ pushMethod: { mqtt: { qos: 3 } } }), /mqtt\.qos/],
+            ["a QoS of 3", property({ pushMethod: { mqtt: { qos: 3 } } }), /mqtt\.qos/],
             ["a method without name", { methods: [{ propertyNames: ["a"] }] }, /methods\[0\]\.name: Required/],
         ])("%s is refused, and where it is", async (_case, spec, said) => {
             const { code, stderr } = await kubectl().try([...create, "--validate=false"], [device("bad", spec)]);

@@ -11,6 +11,7 @@ import { systemClock } from "../../../../src/core/clock.ts";
 import { silentLogger } from "../../../../src/core/log.ts";
 import { noMetrics } from "../../../../src/core/metrics.ts";
 import { createKubeClient } from "../../../../src/kube/client/https-client.ts";
+import { connectionFromKubeconfig } from "../../../../src/kube/client/kubeconfig.ts";
 import { Kinds } from "../../../../src/kube/types.ts";
 import { MemoryStore } from "../../../../src/store/memory-store.ts";
 import { describeWith, program } from "../../../support/requires.ts";
@@ -343,8 +344,7 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
                 await run(kubectl, ["create", "-f", "-"], {
                     input: '{apiVersion: v1, kind: Node, metadata: {name: edge-1, labels: {node-role.kubernetes.io/edge: ""}}}',
                 });
-                const { connection } = plane;
-                if (connection === undefined) throw new Error("no connection");
+                const connection = await connectionFromKubeconfig(plane.kubeconfigPath);
                 const client = createKubeClient(connection, { clock: systemClock, random: Math.random });
                 const status = nodeStatus(port);
                 await client.patch({ type: Kinds.node, name: "edge-1" }, { status }, "merge", {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GatewayFlowHost } from "../../../../nodes/edge/edged/flow-host.ts";
 import type { NodeRedEvents, NodeRedRuntime } from "../../../../nodes/edge/edged/flow-host-red.ts";
+import { headlessSettings } from "../../../../nodes/edge/edged/headless-settings.ts";
 import { podFlowStorage } from "../../../../nodes/edge/edged/pod-flow-storage.ts";
 import type { FlowNode, FlowUnit } from "../../../../src/edge/edged/index.ts";
 import { testPorts, until } from "../../../edge/edged/harness.ts";
@@ -99,14 +100,9 @@ beforeAll(async () => {
     RED = require("node-red") as Red;
     const server = createServer();
     RED.init(server, {
-        userDir,
+        ...headlessSettings(userDir, podFlowStorage(import.meta.url)),
         flowFile: "flows.json",
-        httpAdminRoot: false,
-        httpNodeRoot: false,
         credentialSecret: "test",
-        telemetry: { enabled: false },
-        logging: { console: { level: "off" } },
-        storageModule: podFlowStorage(import.meta.url),
     });
     const started = new Promise((resolve) => RED.events.once("flows:started", resolve));
     await RED.start();
