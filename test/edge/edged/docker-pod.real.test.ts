@@ -83,7 +83,7 @@ describeWith([...dockerParts, ...registryParts], "images from a real registry", 
         const command = ["sleep", "3600"];
         cloud.apply(POD, pod("web", { containers: [{ name: "web", image, command }] }));
         await until(
-            () => cloud.status(POD)?.containerStatuses?.[0]?.state.waiting?.reason === "ErrImagePull" || undefined,
+            () => cloud.status(POD)?.containerStatuses?.[0]?.state.waiting?.reason === "ImagePullBackOff" || undefined,
             "pull refused",
         );
         await end(cloud);
