@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Timer } from "../../../core/clock.ts";
 import { errorText, isRedgeError } from "../../../core/errors/redge-error.ts";
 import type { Logger } from "../../../core/log.ts";
 import { Operation } from "../../../envelope/envelope.ts";
@@ -12,6 +11,7 @@ import { ContainerStarts } from "./container-starts.ts";
 import type { RuntimeChoice, WorkerDeps } from "./deps.ts";
 import { ExitMessages } from "./exit-messages.ts";
 import { isStatic, removeMirror } from "./mirror.ts";
+import { Passes } from "./passes.ts";
 import { type ContainerView, type Plan, planPod, viewsOf } from "./plan.ts";
 import { podProber } from "./pod-prober.ts";
 import { StatusReporter } from "./reporter.ts";
@@ -20,6 +20,7 @@ import { graceOf } from "./starter.ts";
 import { deadlineMs, mergeStatus, podStatus } from "./status.ts";
 import { podSubject } from "./subject.ts";
 import { stopOne, stopPod, stopSooner, terminationGrace } from "./terminator.ts";
+import { type PodFailure, Verdict } from "./verdict.ts";
 
 const RETRY_MS = 5_000;
 const RESYNC_MS = 60_000;
@@ -34,6 +35,8 @@ export class PodWorker {
     readonly uid: string;
     readonly #deps: WorkerDeps;
     readonly #log: Logger;
+    readonly #passes: Passes;
+    readonly #verdict: Verdict;
     readonly #reporter: StatusReporter;
     readonly #starts: ContainerStarts;
     readonly #prober: Prober;
@@ -41,20 +44,9 @@ export class PodWorker {
     #pod: Pod;
     #runtime: PodRuntime | undefined;
     #record: PodRecord | undefined;
-    #failure: { readonly reason: string; readonly message: string } | undefined;
-    #admitted = false;
-    /** Told when the pod that is being evicted has ended. */
-    #evicted: (() => void) | undefined;
-    /** Seconds to end in, where it is not the pod that says. */
-    #graceSeconds: number | undefined;
     /** The API has no such pod any more. */
     #gone = false;
     #terminal: PodStatus | undefined;
-    #released = false;
-    #dirty = false;
-    #loop: Promise<void> | undefined;
-    #timer: Timer | undefined;
-    #stopped = false;
     readonly #seenMs: number;
 
     constructor(pod: Pod, deps: WorkerDeps) {
@@ -63,6 +55,8 @@ export class PodWorker {
         this.#deps = deps;
         this.#seenMs = deps.clock.nowMs();
         this.#log = deps.log.child({ pod: podName(pod) });
+        this.#passes = new Passes(deps.clock, () => this.#pass());
+        this.#verdict = new Verdict(deps);
         this.#reporter = new StatusReporter(pod, deps, () => this.wake());
         this.#starts = new ContainerStarts(deps, this.#messages);
         this.#prober = podProber(deps, {
@@ -84,7 +78,7 @@ export class PodWorker {
 
     /** No pass is under way and none is due at once. */
     get idle(): boolean {
-        return this.#loop === undefined && !this.#dirty;
+        return this.#passes.idle;
     }
 
     get runtime(): PodRuntime | undefined {
@@ -109,25 +103,14 @@ export class PodWorker {
     }
 
     /** Ends the pod for good; its status stays until it is deleted. Resolves when nothing of it runs. */
-    evict(failure: { readonly reason: string; readonly message: string }, graceSeconds: number): Promise<void> {
-        if (this.#failure !== undefined) return Promise.resolve();
-        this.#admitted = true;
-        this.#failure = failure;
-        this.#graceSeconds = graceSeconds;
-        this.#deps.events.record(podSubject(this.#pod), "Warning", failure.reason, failure.message);
-        return new Promise((resolve) => {
-            this.#evicted = resolve;
-            this.wake();
-        });
+    evict(failure: PodFailure, graceSeconds: number): Promise<void> {
+        const gone = this.#verdict.evict(this.#pod, failure, graceSeconds);
+        this.wake();
+        return gone;
     }
 
     wake(): void {
-        if (this.#stopped || this.#released) return;
-        this.#dirty = true;
-        this.#loop ??= this.#run().finally(() => {
-            this.#loop = undefined;
-            if (this.#dirty) this.wake();
-        });
+        this.#passes.wake();
     }
 
     linkUp(): void {
@@ -137,36 +120,29 @@ export class PodWorker {
 
     /** Leaves the containers as they are: they are adopted at the next start. */
     async stop(): Promise<void> {
-        this.#stopped = true;
-        this.#timer?.cancel();
         this.#prober.stop();
         this.#reporter.stop();
-        await this.#loop;
+        await this.#passes.stop();
     }
 
-    async #run(): Promise<void> {
-        while (this.#dirty && !this.#stopped && !this.#released) {
-            this.#dirty = false;
-            this.#timer?.cancel();
-            const againMs = await this.#pass().catch((thrown: unknown) => {
-                this.#log.warn("pod could not be brought up to date, trying again", { error: thrown });
-                if (isRedgeError(thrown)) {
-                    this.#deps.events.record(podSubject(this.#pod), "Warning", "FailedSync", errorText(thrown));
-                }
-                return RETRY_MS;
-            });
-            if (!this.#stopped && !this.#released) this.#timer = this.#deps.clock.after(againMs, () => this.wake());
-        }
+    /** Answers when to look again if nothing happens before. */
+    #pass(): Promise<number> {
+        return this.#reconcile().catch((thrown: unknown) => {
+            this.#log.warn("pod could not be brought up to date, trying again", { error: thrown });
+            if (isRedgeError(thrown)) {
+                this.#deps.events.record(podSubject(this.#pod), "Warning", "FailedSync", errorText(thrown));
+            }
+            return RETRY_MS;
+        });
     }
 
-    /** One pass; answers when to look again if nothing happens before. */
-    async #pass(): Promise<number> {
+    async #reconcile(): Promise<number> {
         const choice = await this.#deps.runtimeFor(this.#pod);
         if ("problem" in choice) return this.#withoutRuntime(choice);
         this.#runtime = choice.runtime;
         this.#record = await choice.runtime.get(this.uid);
         if (this.#gone || this.#pod.metadata.deletionTimestamp !== undefined) return this.#terminate(choice.runtime);
-        if (!this.#admit()) return this.#endEarly(choice.runtime);
+        if (!this.#verdict.allows(this.#pod, this.#record)) return this.#endEarly(choice.runtime);
         const untold = this.#pod.status?.startTime === undefined;
         const early = untold ? this.#deps.clock.after(EARLY_MS, () => this.#publish(this.#plan(true))) : undefined;
         return this.#advance(choice.runtime, choice.handler).finally(() => early?.cancel());
@@ -243,7 +219,7 @@ export class PodWorker {
     async #replace(runtime: PodRuntime, view: ContainerView): Promise<void> {
         if (this.#record !== undefined)
             await stopOne(this.#deps, runtime, this.#pod, this.#record, view, graceOf(this.#pod));
-        this.#dirty = true;
+        this.wake();
     }
 
     #kill(name: string, containerId: string, why: string, graceSeconds: number): void {
@@ -263,43 +239,22 @@ export class PodWorker {
         this.#prober.follow(this.#pod, running);
     }
 
-    #admit(): boolean {
-        if (this.#admitted) return this.#failure === undefined && deadlineMs(this.#pod, this.#deps.clock.nowMs()) > 0;
-        this.#admitted = true;
-        const { phase, reason, message } = this.#pod.status ?? {};
-        if (phase === "Failed" && reason !== undefined) this.#failure = { reason, message: message ?? "" };
-        else if (this.#record === undefined) this.#failure = this.#deps.admit(this.#pod);
-        if (this.#failure === undefined) return deadlineMs(this.#pod, this.#deps.clock.nowMs()) > 0;
-        if (phase !== "Failed") {
-            this.#deps.events.record(podSubject(this.#pod), "Warning", this.#failure.reason, this.#failure.message);
-        }
-        return false;
-    }
-
     /** Ends a pod that must not run (any more) and keeps its record until it is deleted. */
     async #endEarly(runtime: PodRuntime): Promise<number> {
-        if (this.#failure === undefined) {
-            this.#failure = {
-                reason: "DeadlineExceeded",
-                message: "Pod was active on the node longer than the specified deadline",
-            };
-            this.#deps.events.record(podSubject(this.#pod), "Normal", this.#failure.reason, this.#failure.message);
-        }
         if (this.#record !== undefined) {
-            const graceSeconds = this.#graceSeconds ?? terminationGrace(this.#pod);
+            const graceSeconds = this.#verdict.graceSeconds ?? terminationGrace(this.#pod);
             await stopPod(this.#deps, runtime, this.#pod, this.#record, graceSeconds);
             this.#record = await runtime.get(this.uid);
             await this.#messages.collect(runtime, this.#pod, this.#record);
         }
         this.#prober.stop();
         this.#publish(undefined);
-        if (this.#evicted !== undefined) {
+        if (this.#verdict.evicting) {
             // The node needs what the pod holds: its status is all that stays.
             await runtime.removePod(this.uid);
             await this.#deps.volumes.remove(this.uid);
             this.#record = undefined;
-            this.#evicted();
-            this.#evicted = undefined;
+            this.#verdict.gone();
         }
         return RESYNC_MS;
     }
@@ -341,9 +296,8 @@ export class PodWorker {
             await this.#deps.client.request(Operation.delete, formatResource(namespace, "pod", name), options);
         }
         if (this.#gone && isStatic(this.#pod)) removeMirror(this.#deps.client, this.#pod, this.#log);
-        this.#released = true;
         this.#reporter.stop();
-        this.#timer?.cancel();
+        this.#passes.end();
         this.#deps.finished(this.uid);
         return RESYNC_MS;
     }
@@ -367,6 +321,7 @@ export class PodWorker {
     }
 
     #status(plan: Plan | undefined, terminated: boolean): PodStatus {
+        const { failure } = this.#verdict;
         return podStatus({
             pod: this.#pod,
             nowMs: this.#deps.clock.nowMs(),
@@ -381,7 +336,7 @@ export class PodWorker {
             ready: (name) => this.#prober.ready(name),
             started: (name) => this.#prober.started(name),
             messages: this.#messages.all,
-            ...(this.#failure === undefined ? {} : { failure: this.#failure }),
+            ...(failure === undefined ? {} : { failure }),
             terminated,
         });
     }
@@ -389,12 +344,12 @@ export class PodWorker {
     /** A stop that is under way with a long grace period is cut short. */
     #hurry(): void {
         const graceSeconds = this.#pod.metadata.deletionGracePeriodSeconds;
-        if (this.#loop === undefined || this.#runtime === undefined || graceSeconds === undefined) return;
+        if (this.#passes.idle || this.#runtime === undefined || graceSeconds === undefined) return;
         stopSooner(this.#runtime, this.#record, graceSeconds, this.#log);
     }
 
     #interrupted(): boolean {
-        const ending = this.#gone || this.#failure !== undefined || this.#pod.metadata.deletionTimestamp !== undefined;
-        return this.#stopped || ending;
+        const ending = this.#gone || this.#pod.metadata.deletionTimestamp !== undefined;
+        return ending || this.#verdict.failure !== undefined || this.#passes.ended;
     }
 }
