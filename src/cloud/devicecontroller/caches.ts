@@ -56,11 +56,13 @@ export class Caches {
         return key === undefined ? undefined : this.model(key);
     }
 
-    /** Whether the node's own word or the node controller's says that it works; a node that is not there does not. */
-    isReady(name: string): boolean {
+    /** Whether the node's own word or the node controller's says that it works. */
+    nodeState(name: string): "ready" | "not ready" | "missing" {
         const node = this.nodes.get(undefined, name);
-        const conditions = asRecords(asRecord(node?.["status"])["conditions"]);
-        return conditions.some(({ type, status }) => type === "Ready" && status === "True");
+        if (node === undefined) return "missing";
+        const conditions = asRecords(asRecord(node["status"])["conditions"]);
+        const ready = conditions.some(({ type, status }) => type === "Ready" && status === "True");
+        return ready ? "ready" : "not ready";
     }
 }
 

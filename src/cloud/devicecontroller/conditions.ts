@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { asRecord, asRecords, asText } from "../../core/json.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { desiredValues, expectsReports, modelOf, modelProperty, nodeOf, reportPeriodMs } from "./device.ts";
+import {
+    desiredValues,
+    expectsReports,
+    modelOf,
+    modelProperty,
+    nodeOf,
+    propertyNames,
+    reportPeriodMs,
+} from "./device.ts";
+import { specFaults } from "./spec-faults.ts";
 import type { Twins } from "./twins.ts";
 import { refusal, sameValue } from "./values.ts";
 
@@ -19,8 +28,8 @@ export type Finding = Omit<Condition, "lastTransitionTime">;
 /** What is known about a device beside its objects. */
 export interface DeviceFacts {
     readonly nowMs: number;
-    /** Undefined: not known yet. */
-    readonly nodeReady: boolean | undefined;
+    /** Undefined: not known yet; missing: the cluster has no such node. */
+    readonly node: "ready" | "not ready" | "missing" | undefined;
     /** The edge's last word on the device itself. */
     readonly state: string | undefined;
     readonly lastOnlineTime: string | undefined;
@@ -29,12 +38,16 @@ export interface DeviceFacts {
     readonly refused: ReadonlyMap<string, { readonly value: string; readonly reason: string }>;
     /** Reported values that are none of the property's type: property -> what is wrong. */
     readonly rejected: ReadonlyMap<string, string>;
+    /** Properties that could never be read: property -> why, as the mapper says. */
+    readonly unread: ReadonlyMap<string, string>;
 }
 
 export function findings(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts): readonly Finding[] {
     return [
         modelFound(device, model),
+        ...specValid(device, model),
         ...reporting(device, facts),
+        ...readable(device, facts),
         ...desiredApplied(device, model, facts),
         ...valuesValid(facts, device),
     ];
@@ -66,6 +79,13 @@ function modelFound(device: KubeObject, model: KubeObject | undefined): Finding 
     return finding("ModelFound", "False", "ModelMissing", `there is no device model ${key}`);
 }
 
+function specValid(device: KubeObject, model: KubeObject | undefined): readonly Finding[] {
+    const faults = specFaults(device, model);
+    if (faults.length > 0) return [finding("SpecValid", "False", "InvalidSpec", faults.join("; "))];
+    if (!hadCondition(device, "SpecValid")) return [];
+    return [finding("SpecValid", "True", "SpecValid", "the device fits its model")];
+}
+
 /** How many report periods may be missed, and how long a silence is never worth a word. */
 const PERIODS_MISSED = 5;
 const PATIENCE_MS = 120_000;
@@ -74,14 +94,22 @@ const PATIENCE_MS = 120_000;
 function reporting(device: KubeObject, facts: DeviceFacts): readonly Finding[] {
     const node = nodeOf(device);
     const periodMs = reportPeriodMs(device);
-    if (node === undefined || facts.nodeReady === undefined) return [];
-    if (!facts.nodeReady)
+    if (node === undefined)
+        return [finding("Reporting", "Unknown", "NoNodeNamed", "spec.nodeName is missing: no gateway has the device")];
+    if (facts.node === undefined) return [];
+    if (facts.node === "missing")
+        return [finding("Reporting", "Unknown", "NodeMissing", `there is no edge node ${node}`)];
+    if (facts.node === "not ready")
         return [finding("Reporting", "Unknown", "NodeNotReady", `the edge node ${node} is not ready`)];
     const limitMs = Math.max(PATIENCE_MS, PERIODS_MISSED * (periodMs ?? 0));
     const newestMs = newestTime(facts);
     const madeMs = Date.parse(device.metadata.creationTimestamp ?? "");
     if (newestMs === undefined) {
         if (!expectsReports(device) || !(facts.nowMs - madeMs > limitMs)) return [];
+        if (facts.state !== undefined) {
+            const message = `nothing of the device has been read yet; its mapper says: ${facts.state}`;
+            return [finding("Reporting", "False", "NeverRead", message)];
+        }
         return [finding("Reporting", "False", "MapperMissing", "no mapper has reported anything of this device yet")];
     }
     if (periodMs !== undefined && facts.nowMs - newestMs > limitMs) {
@@ -96,6 +124,32 @@ function newestTime(facts: DeviceFacts): number | undefined {
     times.push(Date.parse(facts.lastOnlineTime ?? ""));
     const known = times.filter((time) => Number.isFinite(time));
     return known.length === 0 ? undefined : Math.max(...known);
+}
+
+/** Whether every property can be read; what cannot is told with the mapper's own reason. */
+function readable(device: KubeObject, { twins, unread }: DeviceFacts): readonly Finding[] {
+    const failing = propertyNames(device).flatMap((name) => {
+        const metadata = twins.get(name)?.reported?.metadata;
+        const reason = unread.get(name) ?? (metadata?.["quality"] === "bad" ? metadata["reason"] : undefined);
+        return reason === undefined ? [] : [[name, reason] as const];
+    });
+    if (failing.length > 0) return [finding("Readable", "False", "ReadingFailed", byReason(failing))];
+    const before = conditionsOf(device).find(({ type }) => type === "Readable");
+    if (before === undefined) return [];
+    if (propertyNames(device).every((name) => twins.get(name)?.reported !== undefined))
+        return [finding("Readable", "True", "Readable", "every property is read")];
+    // What was never read was told to a controller that has ended since; the edge does not say it twice.
+    return [finding("Readable", before.status, before.reason, before.message)];
+}
+
+const LONGEST_MESSAGE = 1024;
+
+/** `<properties>: <reason>`, each reason once: a device that is away has one for all its properties. */
+function byReason(failing: readonly (readonly [string, string])[]): string {
+    const reasons = new Map<string, string[]>();
+    for (const [name, reason] of failing) reasons.set(reason, [...(reasons.get(reason) ?? []), name]);
+    const text = [...reasons].map(([reason, names]) => `${names.join(", ")}: ${reason}`).join("; ");
+    return text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE - 1)}…` : text;
 }
 
 function desiredApplied(device: KubeObject, model: KubeObject | undefined, facts: DeviceFacts): readonly Finding[] {
@@ -129,8 +183,13 @@ function valuesValid(facts: DeviceFacts, device: KubeObject): readonly Finding[]
         const texts = [...facts.rejected].map(([property, reason]) => `${property}: ${reason}`);
         return [finding("ValuesValid", "False", "ValueRejected", texts.join("; "))];
     }
-    if (!conditionsOf(device).some(({ type }) => type === "ValuesValid")) return [];
+    if (!hadCondition(device, "ValuesValid")) return [];
     return [finding("ValuesValid", "True", "ValuesValid", "every reported value is of its property's type")];
+}
+
+/** A condition that tells of trouble alone is also told when the trouble is over. */
+function hadCondition(device: KubeObject, type: string): boolean {
+    return conditionsOf(device).some((condition) => condition.type === type);
 }
 
 function finding(type: string, status: Finding["status"], reason: string, message: string): Finding {

@@ -153,7 +153,7 @@ export class DeviceController extends WireComponent<"cloudhub"> {
     #attach(keeping: StatusKeeping): void {
         const { devices, models, statuses, nodes } = this.#caches;
         const checkUsers = (model: KubeObject): void => {
-            for (const device of this.#downstream.devicesUsing(keyOf(model))) keeping.check(device);
+            for (const device of this.#downstream.devicesUsing(keyOf(model))) keeping.modelChanged(device);
         };
         models.on("add", (model) => {
             this.#downstream.modelChanged(model);

@@ -71,10 +71,15 @@ export class DeviceMirror {
     }
 }
 
-/** What the edge said last is not what is when nothing is heard of the device any more. */
+/**
+ * What the edge said last is not what is when nothing is heard of the gateway any more, and a device that is said to be well
+ * and is silent is not known to be so; one that is said to be away is rightly silent.
+ */
 function shownState(conditions: readonly Condition[], { state }: DeviceFacts): string | undefined {
-    const reporting = conditions.find(({ type }) => type === "Reporting");
-    return state !== undefined && reporting !== undefined && reporting.status !== "True" ? "unknown" : state;
+    const reporting = conditions.find(({ type }) => type === "Reporting")?.status;
+    if (state === undefined || reporting === undefined || reporting === "True") return state;
+    const well = ["online", "ok"].includes(state.toLowerCase());
+    return reporting === "Unknown" || well ? "unknown" : state;
 }
 
 /** Trouble and its end are; that a value is on its way, or that all was well from the start, is not. */

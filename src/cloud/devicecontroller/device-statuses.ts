@@ -19,6 +19,7 @@ interface Entry {
     unwritten: boolean;
     readonly refused: Map<string, { value: string; reason: string }>;
     readonly rejected: Map<string, string>;
+    readonly unread: Map<string, string>;
     /** Messages that are confirmed when their values are in the API. */
     waiting: Envelope[];
 }
@@ -46,9 +47,9 @@ export class DeviceStatuses {
         this.#options = options;
     }
 
-    entry(
-        key: DeviceKey,
-    ): Readonly<Pick<Entry, "state" | "lastOnlineTime" | "refused" | "rejected">> & { readonly twins: Twins } {
+    entry(key: DeviceKey): Readonly<Pick<Entry, "state" | "lastOnlineTime" | "refused" | "rejected" | "unread">> & {
+        readonly twins: Twins;
+    } {
         return this.#entry(key);
     }
 
@@ -62,7 +63,9 @@ export class DeviceStatuses {
             const property = modelProperty(model, report.property);
             const mismatch = reportMismatch(report, property);
             if (mismatch === undefined) entry.rejected.delete(report.property);
-            else entry.rejected.set(report.property, `${report.actual?.value} ${mismatch}`);
+            else entry.rejected.set(report.property, `${report.actual?.value || "an empty value"} ${mismatch}`);
+            if (report.unread === undefined) entry.unread.delete(report.property);
+            else entry.unread.set(report.property, report.unread);
             if (report.failed === undefined) entry.refused.delete(report.property);
             else entry.refused.set(report.property, report.failed);
             const before = entry.twins.get(report.property);
@@ -94,6 +97,23 @@ export class DeviceStatuses {
             entry.unwritten = true;
         }
         waitFor(entry, message);
+    }
+
+    /** What is known of properties that the device no longer has is forgotten; true when its status must be written for it. */
+    deviceChanged(device: KubeObject): boolean {
+        const entry = this.#entry(keyOf(device));
+        const listed = new Set(propertyNames(device));
+        const gone = (map: ReadonlyMap<string, unknown>): string[] => [...map.keys()].filter((key) => !listed.has(key));
+        for (const map of [entry.refused, entry.rejected, entry.unread]) for (const key of gone(map)) map.delete(key);
+        const twins = gone(entry.twins);
+        for (const key of twins) entry.twins.delete(key);
+        if (twins.length > 0) entry.unwritten = true;
+        return twins.length > 0;
+    }
+
+    /** What a model refused is judged anew, with the next report. */
+    modelChanged(key: DeviceKey): void {
+        this.#entry(key).rejected.clear();
     }
 
     /** Somebody else changed or made the object. */
@@ -174,6 +194,7 @@ export class DeviceStatuses {
                 unwritten: false,
                 refused: new Map(),
                 rejected: new Map(),
+                unread: new Map(),
                 waiting: [],
             };
             const stored = this.#options.stored(key);

@@ -21,6 +21,8 @@ export interface PropertyReport {
     readonly expected: ReportedValue | undefined;
     /** A desired value that the device refused for good. */
     readonly failed: { readonly value: string; readonly reason: string } | undefined;
+    /** Why the property could never be read so far. */
+    readonly unread: string | undefined;
 }
 
 export interface StateReport {
@@ -71,7 +73,7 @@ function stateReport(content: JsonRecord): StateReport {
 
 function propertyReport(property: string, twin: JsonRecord): PropertyReport {
     const type = asText(asRecord(twin["metadata"])["type"]);
-    const failed = twin["failed"];
+    const { failed, unread } = twin;
     return {
         property,
         actual: value(twin["actual"], twin["actual_version"], type),
@@ -79,6 +81,7 @@ function propertyReport(property: string, twin: JsonRecord): PropertyReport {
         failed: isRecord(failed)
             ? { value: textOf(failed["value"]) ?? "", reason: asText(failed["reason"]) ?? "no reason given" }
             : undefined,
+        unread: isRecord(unread) ? (asText(unread["reason"]) ?? "no reason given") : undefined,
     };
 }
 

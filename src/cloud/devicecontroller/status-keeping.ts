@@ -114,7 +114,13 @@ export class StatusKeeping {
     }
 
     deviceChanged(device: KubeObject): void {
+        if (this.#statuses.deviceChanged(device)) this.#statusWriter.mark(keyOf(device));
         this.#calls.check(device);
+        this.check(device);
+    }
+
+    modelChanged(device: KubeObject): void {
+        this.#statuses.modelChanged(keyOf(device));
         this.check(device);
     }
 
@@ -161,8 +167,16 @@ export class StatusKeeping {
 
     #facts(device: KubeObject): DeviceFacts {
         const node = nodeOf(device);
-        const { twins, state, lastOnlineTime, refused, rejected } = this.#statuses.entry(keyOf(device));
-        const nodeReady = node === undefined ? undefined : this.#options.caches.isReady(node);
-        return { twins, state, lastOnlineTime, refused, rejected, nodeReady, nowMs: this.#ports.clock.nowMs() };
+        const { twins, state, lastOnlineTime, refused, rejected, unread } = this.#statuses.entry(keyOf(device));
+        return {
+            twins,
+            state,
+            lastOnlineTime,
+            refused,
+            rejected,
+            unread,
+            node: node === undefined ? undefined : this.#options.caches.nodeState(node),
+            nowMs: this.#ports.clock.nowMs(),
+        };
     }
 }

@@ -27,9 +27,16 @@ export function refusal(property: ModelProperty, value: string): string | undefi
     const mismatch = typeMismatch(property, value);
     if (mismatch !== undefined || !["INT", "FLOAT", "DOUBLE"].includes(property.type)) return mismatch;
     const { minimum, maximum } = property;
-    if (minimum !== undefined && isNumber(minimum) && Number(value) < Number(minimum)) return `is below ${minimum}`;
-    if (maximum !== undefined && isNumber(maximum) && Number(value) > Number(maximum)) return `is above ${maximum}`;
+    if (minimum !== undefined && isNumber(minimum) && exact(value) < exact(minimum)) return `is below ${minimum}`;
+    if (maximum !== undefined && isNumber(maximum) && exact(value) > exact(maximum)) return `is above ${maximum}`;
     return undefined;
+}
+
+/** Whole numbers whole: those of 64 bits are more than a double tells apart. */
+function exact(value: string): number | bigint {
+    const [, sign, digits = ""] = /^\s*([+-]?)(\d+)\s*$/.exec(value) ?? [];
+    if (sign === undefined) return Number(value);
+    return sign === "-" ? -BigInt(digits) : BigInt(digits);
 }
 
 /** True when both mean the same, as 21 and 21.0 of a number. */
@@ -37,6 +44,7 @@ export function sameValue(property: ModelProperty | undefined, one: string, othe
     if (one === other) return true;
     switch (property?.type) {
         case "INT":
+            return isNumber(one) && isNumber(other) && isEqual(exact(one), exact(other));
         case "FLOAT":
         case "DOUBLE":
             return isNumber(one) && isNumber(other) && Number(one) === Number(other);
@@ -47,6 +55,11 @@ export function sameValue(property: ModelProperty | undefined, one: string, othe
         default:
             return false;
     }
+}
+
+/** 21.0, a number, is 21, a bigint, which `===` denies. */
+function isEqual(one: number | bigint, other: number | bigint): boolean {
+    return !(one < other) && !(one > other);
 }
 
 function truth(value: string): boolean {

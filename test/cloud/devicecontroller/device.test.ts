@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from "vitest";
 import { expectsReports, reportPeriodMs } from "../../../src/cloud/devicecontroller/device.ts";
-import { refusal, typeMismatch } from "../../../src/cloud/devicecontroller/values.ts";
+import { refusal, sameValue, typeMismatch } from "../../../src/cloud/devicecontroller/values.ts";
 
 const device = (spec: Record<string, unknown>) => ({
     apiVersion: "devices.kubeedge.io/v1beta1",
@@ -18,6 +18,16 @@ test.each<[string, Record<string, unknown>, boolean, number | undefined]>([
     ["a stateReport that does not report", { stateReport: { reportToCloud: false } }, false, undefined],
 ])("the cloud waits for a device with %s", (_case, spec, expected, periodMs) => {
     expect([expectsReports(device(spec)), reportPeriodMs(device(spec))]).toEqual([expected, periodMs]);
+});
+
+test("whole numbers of 64 bits are told apart", () => {
+    const property = { type: "INT", writable: true, minimum: "-9007199254740993", maximum: "9007199254740992" };
+    expect(refusal(property, "9007199254740993")).toBe("is above 9007199254740992");
+    expect(refusal(property, "-9007199254740994")).toBe("is below -9007199254740993");
+    expect(refusal(property, "-9007199254740993")).toBeUndefined();
+    expect(sameValue(property, "9007199254740993", "9007199254740992")).toBe(false);
+    expect(sameValue(property, "+7", "07")).toBe(true);
+    expect(sameValue({ ...property, type: "DOUBLE" }, "9007199254740993", "9007199254740992")).toBe(true);
 });
 
 test("a value of type BYTES is base64, reported or desired", () => {
