@@ -70,7 +70,7 @@ describeWith([program("kubectl")], "written at the gateway while there is no lin
         ];
         await site.kubectlOk(["apply", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items }));
         await site.kubectlOk(["create", "rolebinding", "gateways", "--clusterrole=edit", "--group=redge:operators"]);
-        await site.kubectlOk(["wait", "--for=condition=Ready", "pod/reader", "--timeout=60s"]);
+        await site.kubectlOk(["wait", "--for=condition=Ready", "pod/reader", "--timeout=120s"]);
     });
     afterAll(async () => {
         await site.stop();
@@ -106,7 +106,7 @@ describeWith([program("kubectl")], "written at the gateway while there is no lin
         await eventually(async () => {
             const { stderr } = await redgeOk(patch("settings", { mode: "manual", colour: "green" }));
             expect(stderr).toMatch(/Warning: .*link/i);
-        }, 60_000);
+        });
         const created = await redgeOk(["create", "configmap", "made-here", "--from-literal=by=operator"]);
         expect(created.stderr).toContain("Warning");
         await redgeOk(["delete", "configmap", "unused"]);
@@ -120,7 +120,7 @@ describeWith([program("kubectl")], "written at the gateway while there is no lin
             expect((await site.pids()).edge ?? edge).not.toBe(edge);
             const seen = JSON.parse((await redgeOk(["get", "configmap", "settings", "-o", "json"])).stdout) as Data;
             expect(seen.data).toEqual({ mode: "manual", limit: "11", colour: "green" });
-        }, 120_000);
+        });
         const here = await redgeOk(["get", "configmap", "made-here", "-o", "jsonpath={.data.by}"]);
         expect(here.stdout).toBe("operator");
         expect((await redge(["get", "configmap", "unused"])).stderr).toContain("not found");
@@ -132,12 +132,12 @@ describeWith([program("kubectl")], "written at the gateway while there is no lin
             expect(settings.data).toEqual({ mode: "manual", limit: "20", colour: "blue" });
             expect((await site.json<Data>(["get", "configmap", "made-here"])).data).toEqual({ by: "operator" });
             expect((await site.kubectl(["get", "configmap", "unused"])).stderr).toContain("not found");
-        }, 120_000);
+        });
         await eventually(async () => {
             const events = await site.kubectlOk(["get", "events", "-o", "jsonpath={.items[*].reason}"]);
             expect(events).toContain("OfflineChangeConflict");
             const here = JSON.parse((await redgeOk(["get", "configmap", "settings", "-o", "json"])).stdout) as Data;
             expect(here.data).toEqual({ mode: "manual", limit: "20", colour: "blue" });
-        }, 60_000);
+        });
     });
 });

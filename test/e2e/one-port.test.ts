@@ -29,7 +29,7 @@ describeWith([program("kubectl")], "a site whose gateway knows one port", () => 
         const port = site.env["REDGE_CLOUDHUB_PORT"];
         expect(addresses).toEqual([`https://127.0.0.1:${port}`, `wss://127.0.0.1:${port}`, `wss://127.0.0.1:${port}`]);
         await site.kubectlOk(["apply", "-f", join(root, "examples/workloads/hello-flow.yaml")]);
-        await site.kubectlOk(["rollout", "status", "daemonset/hello", "--timeout=90s"]);
+        await site.kubectlOk(["rollout", "status", "daemonset/hello", "--timeout=120s"]);
         await eventually(async () => {
             expect((await site.kubectlOk(["logs", "daemonset/hello", "--tail=1"])).trim()).not.toBe("");
         });
@@ -107,9 +107,9 @@ describeWith([program("kubectl")], "--one-port of the two commands", () => {
         const record = JSON.parse(readFileSync(join(site.home, "edge/cloud.json"), "utf8")) as Record<string, string>;
         const addresses = ["REDGE_CLOUD_URL", "REDGE_CLOUDHUB_URL", "REDGE_TUNNEL_URL"].map((name) => record[name]);
         expect(addresses).toEqual([`https://127.0.0.1:${port}`, `wss://127.0.0.1:${port}`, `wss://127.0.0.1:${port}`]);
-        await site.kubectlOk(["wait", "--for=condition=Ready", "node/edge-one", "--timeout=90s"]);
+        await site.kubectlOk(["wait", "--for=condition=Ready", "node/edge-one", "--timeout=120s"]);
         await site.kubectlOk(["apply", "-f", join(root, "examples/workloads/hello-flow.yaml")]);
-        await site.kubectlOk(["rollout", "status", "daemonset/hello", "--timeout=90s"]);
+        await site.kubectlOk(["rollout", "status", "daemonset/hello", "--timeout=120s"]);
         await eventually(async () => {
             expect((await site.kubectlOk(["logs", "daemonset/hello", "--tail=1"])).trim()).not.toBe("");
         });

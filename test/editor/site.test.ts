@@ -110,7 +110,7 @@ describeWith([chromiumPart, program("kubectl")], "the editors of a running site"
         await eventually(async () => {
             const { status } = await site.json<{ status: { phase?: string } }>(["get", "pod", "spliced"]);
             expect(status.phase).toBe("Running");
-        }, 30_000);
+        });
         expect((await statusOf(edge, id))?.text).toMatch(/^seen default\//);
         expect(edge.takeComplaints()).toEqual([]);
     });

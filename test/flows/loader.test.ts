@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { packageRoot, TestNodeRed } from "../support/node-red.ts";
-
-/** Starting a Node-RED takes a second, and many on a machine that is busy with other tests. */
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 interface NodeSet {
     readonly id: string;

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { checkFlow } from "../../scripts/check/flows.mjs";
 import { checkPackage } from "../../scripts/check-package.mjs";
 import { packageRoot } from "../support/node-red.ts";
-
-/** Starting a Node-RED takes a second, and many on a machine that is busy with other tests. */
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 test("the built package is what the flow library, the palette and an importer expect", () => {
     expect(checkPackage(packageRoot)).toEqual([]);

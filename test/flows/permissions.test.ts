@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { TestNodeRed } from "../support/node-red.ts";
-
-/** Starting a Node-RED takes a second, and many on a machine that is busy with other tests. */
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let red: TestNodeRed | undefined;
 afterEach(() => red?.stop());

@@ -5,7 +5,7 @@ import { Ear, MAX_MESSAGE_BYTES, type Pair, pairs } from "../support/link/pairs.
 const MEBIBYTE = 1_048_576;
 
 /** What CloudHub and EdgeHub rely on, whichever transport carries the link. */
-describe.each(["websocket", "quic"] as const)("a connection over %s", { timeout: 30_000 }, (transport) => {
+describe.each(["websocket", "quic"] as const)("a connection over %s", (transport) => {
     let pair: Pair;
 
     beforeEach(async () => {

@@ -96,7 +96,7 @@ describe("deferred files in a running Node-RED", () => {
         const started = new Promise<void>((resolve) => RED.events.once("flows:started", resolve));
         await RED.start();
         await started;
-    }, 60_000);
+    });
     afterAll(async () => {
         server.close();
         server.closeAllConnections();

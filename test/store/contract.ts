@@ -163,6 +163,6 @@ export function storeContract(name: string, create: () => Promise<Subject>): voi
                 }),
                 { numRuns: 60 },
             );
-        }, 30_000);
+        });
     });
 }

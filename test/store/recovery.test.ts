@@ -72,7 +72,7 @@ describe("a torn data file (nedb)", () => {
             await cut.close();
             if (length % 10 === 0) expect(await contents()).toEqual({ ...expected, later: length });
         }
-    }, 60_000);
+    });
 
     test("zeros behind the end, as a power cut leaves them, are removed", async () => {
         const store = await open();

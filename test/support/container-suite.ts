@@ -79,7 +79,7 @@ export function containerSuite(
     test("runs with its ConfigMap mounted and its Secret in the environment, and leaves no container behind", async () => {
         const image = await pushImage(engine.socket, BUSYBOX, registry.address, "busybox");
         await site.kubectlOk(["apply", "-f", "-"], objects(image));
-        await site.kubectlOk(["wait", "--for=condition=Ready", "pod/box", "--timeout=60s"]);
+        await site.kubectlOk(["wait", "--for=condition=Ready", "pod/box", "--timeout=120s"]);
         const logs = await eventually(async () => {
             const text = await site.kubectlOk(["logs", "box"]);
             expect(text).toContain("secret says");
@@ -110,13 +110,13 @@ export function containerSuite(
             );
         }
 
-        await site.kubectlOk(["delete", "pod", "box", "--timeout=60s"]);
+        await site.kubectlOk(["delete", "pod", "box", "--timeout=120s"]);
         await eventually(async () => expect(await containers(engine.socket)).toEqual([]));
     });
 
     test("a kill of the gateway restarts no container", async () => {
         await site.kubectlOk(["apply", "-f", "-"], objects(`${registry.address}/busybox:1`));
-        await site.kubectlOk(["wait", "--for=condition=Ready", "pod/box", "--timeout=60s"]);
+        await site.kubectlOk(["wait", "--for=condition=Ready", "pod/box", "--timeout=120s"]);
         const before = (await containers(engine.socket)).toSorted();
         const { edge } = await site.pids();
         process.kill(edge ?? 0, "SIGKILL");
@@ -125,7 +125,7 @@ export function containerSuite(
             expect(pids.edge).toBeDefined();
             expect(pids.edge).not.toBe(edge);
             expect(await site.kubectlOk(["logs", "box", "--tail=1"])).toContain("says");
-        }, 60_000);
+        });
         expect((await containers(engine.socket)).toSorted()).toEqual(before);
         const pod = await site.json<{ status: { containerStatuses: { restartCount: number }[] } }>([
             "get",

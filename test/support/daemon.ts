@@ -37,7 +37,7 @@ export class Daemon {
 }
 
 /** Looks until it answers true, at most `withinMs`. */
-export async function ready(what: string, look: () => Promise<boolean>, withinMs = 30_000): Promise<void> {
+export async function ready(what: string, look: () => Promise<boolean>, withinMs = 90_000): Promise<void> {
     const endMs = Date.now() + withinMs;
     while (!(await look().catch(() => false))) {
         if (Date.now() > endMs) throw new Error(`${what} was not ready within ${withinMs} ms`);

@@ -4,7 +4,7 @@
  * Tries `attempt` until it does not throw; its last error is the failure. For conditions of other processes that give
  * no event to wait on.
  */
-export async function eventually<T>(attempt: () => T | Promise<T>, timeoutMs = 45_000, everyMs = 100): Promise<T> {
+export async function eventually<T>(attempt: () => T | Promise<T>, timeoutMs = 90_000, everyMs = 100): Promise<T> {
     const endMs = performance.now() + timeoutMs;
     for (;;) {
         try {

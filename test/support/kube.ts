@@ -111,7 +111,7 @@ export async function startRealKube(options: RealKubeOptions = {}): Promise<Real
             await probe.get({ type: Kinds.namespace, name: "default" });
             await probe.close();
             return ready;
-        }, 60_000);
+        }, 180_000);
         const kubeconfig = join(folder, "kubeconfig");
         await writeFile(kubeconfig, kubeconfigText(server, connection.caPem ?? "", token), { mode: 0o600 });
         if (options.scheduler !== false) run("kube-scheduler", [...commonFlags(kubeconfig, scheduler), "--port=0"]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from "node:child_process";
+import { dirname, join } from "node:path";
 
 export interface KubectlResult {
     readonly code: number;
@@ -35,7 +36,9 @@ export class Kubectl {
 
     try(args: readonly string[], stdin: readonly unknown[] = []): Promise<KubectlResult> {
         return new Promise((resolve, reject) => {
-            const child = spawn("kubectl", [`--kubeconfig=${this.#kubeconfig}`, ...args]);
+            // What one server offers is not remembered for another that is later given the same port.
+            const cache = join(dirname(this.#kubeconfig), "kubectl-cache");
+            const child = spawn("kubectl", [`--kubeconfig=${this.#kubeconfig}`, `--cache-dir=${cache}`, ...args]);
             let stdout = "";
             let stderr = "";
             child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -107,5 +107,5 @@ async function prepareCluster(site: TestSite, kube: RealKube, port: string): Pro
             KUBECONFIG: kube.kubeconfig,
         });
         if (code !== 0) throw new Error(stderr);
-    }, 30_000);
+    });
 }

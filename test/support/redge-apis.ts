@@ -74,7 +74,7 @@ export class RedgeApis {
                 },
             });
         }
-        for (const name of names) await eventually(() => available(real, name), 60_000);
+        for (const name of names) await eventually(() => available(real, name));
     }
 
     async stop(): Promise<void> {

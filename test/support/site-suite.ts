@@ -129,7 +129,7 @@ export function siteSuite(create: () => Promise<TestSite>): void {
 
     test("a flow rolled out by a DaemonSet runs, logs, follows its ConfigMap and goes away", async () => {
         await site.kubectlOk(["apply", "-f", "-"], logFlow("first line from "));
-        await site.kubectlOk(["rollout", "status", "daemonset/log", "--timeout=60s"]);
+        await site.kubectlOk(["rollout", "status", "daemonset/log", "--timeout=120s"]);
         const pod = (await site.json<Items>(["get", "pods", "-l", "app=log"])).items[0];
         expect(pod?.status?.phase).toBe("Running");
         const name = pod?.metadata.name ?? "";
@@ -143,7 +143,7 @@ export function siteSuite(create: () => Promise<TestSite>): void {
             expect(await site.kubectlOk(["logs", name, "--tail=1"])).toContain("second line from the edge"),
         );
 
-        await site.kubectlOk(["delete", "daemonset", "log", "--timeout=60s"]);
+        await site.kubectlOk(["delete", "daemonset", "log", "--timeout=120s"]);
         await eventually(async () => {
             expect((await site.json<Items>(["get", "pods", "-l", "app=log"])).items).toEqual([]);
             expect(await edgeTabs()).not.toContain(`default/${name}`);

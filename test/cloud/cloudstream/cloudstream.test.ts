@@ -162,7 +162,7 @@ describe("the tunnel port", () => {
         const port = streams.cloud?.ports.tunnel ?? 0;
         await streams.cloud?.stop();
         await streams.startCloud({ tunnelPort: port });
-        await expect.poll(async () => (await streams.ask(LOGS)).status, { timeout: 4_000 }).toBe(200);
+        await expect.poll(async () => (await streams.ask(LOGS)).status).toBe(200);
     });
 
     test("is reached through a forward proxy", async () => {

@@ -96,7 +96,7 @@ describeWith([realKube, kubectl], "kube-apiserver, CloudStream, EdgeStream", () 
             spec: { nodeName: "edge-1", containers: [{ name: "main", image: "none" }] },
         });
         await cluster.close();
-    }, 180_000);
+    });
     afterAll(async () => {
         await cloud?.stop();
         await kube?.stop();

@@ -73,7 +73,7 @@ describe("after an outage", () => {
         expect(values(again)).toEqual([]);
         await again.twin.stop();
         expect(await again.store.scan("devicetwin/report/")).toEqual([]);
-    }, 30_000);
+    });
 
     test("many devices share the way to the cloud: a bounded number under way, and none is left behind", async () => {
         const harness = await startTwin({ offlinePolicy: "all" });

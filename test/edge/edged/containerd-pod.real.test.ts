@@ -37,8 +37,8 @@ describeWith(containerdParts, "logs on a real containerd", () => {
     let engine: Awaited<ReturnType<typeof startContainerd>>;
     beforeAll(async () => {
         engine = await startContainerd();
-    }, 120_000);
-    afterAll(() => engine?.stop(), 60_000);
+    });
+    afterAll(() => engine?.stop());
     afterEach(removeTempDirs);
 
     it("are rotated while the container writes on, and read as one", async () => {
@@ -49,14 +49,14 @@ describeWith(containerdParts, "logs on a real containerd", () => {
         const loop = "i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i+1)); done; sleep 3600";
         const containers = [{ name: "web", image: engine.image, command: ["sh", "-c", loop] }];
         cloud.apply("default/pod/web", pod("web", { containers }));
-        const record = await until(() => edged.pods.find("default", "web")?.record?.containers[0], "started", 30_000);
+        const record = await until(() => edged.pods.find("default", "web")?.record?.containers[0], "started");
         const lines = async (): Promise<string[]> => {
             const chunks: Buffer[] = [];
             for await (const { data } of runtime.logs(record.id, {})) chunks.push(data);
             return Buffer.concat(chunks).toString("utf8").split("\n").filter(Boolean);
         };
         const path = join(logDir, record.pod.uid, "web.0.log");
-        await until(async () => (await lines()).length === 1000 || undefined, "a thousand lines", 30_000);
+        await until(async () => (await lines()).length === 1000 || undefined, "a thousand lines");
         await runtime.rotateLogs();
         expect(existsSync(`${path}.1`)).toBe(true);
         const command = ["sh", "-c", "echo after > /proc/1/fd/1"];
@@ -69,7 +69,7 @@ describeWith(containerdParts, "logs on a real containerd", () => {
         expect(all).toEqual([...Array.from({ length: 1000 }, (_, index) => `line ${index}`), "after"]);
         expect(readFileSync(path, "utf8")).toMatch(/^\S+ stdout F after\n$/);
         cloud.deletePod("default/pod/web", 1);
-        await until(() => !cloud.objects.has("default/pod/web") || undefined, "deleted", 30_000);
+        await until(() => !cloud.objects.has("default/pod/web") || undefined, "deleted");
         expect(existsSync(path)).toBe(false);
         await stop();
     });

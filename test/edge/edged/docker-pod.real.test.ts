@@ -51,11 +51,11 @@ describeWith([...dockerParts, ...registryParts], "images from a real registry", 
     beforeAll(async () => {
         engine = await startDocker();
         registry = await startRegistry(LOGIN);
-    }, 120_000);
+    });
     afterAll(async () => {
         await registry?.stop();
         await engine?.stop();
-    }, 60_000);
+    });
     afterEach(async () => {
         for (const each of running.splice(0)) await each.stop();
         await removeTempDirs();
@@ -70,11 +70,11 @@ describeWith([...dockerParts, ...registryParts], "images from a real registry", 
         return started;
     }
     function phaseIs(cloud: FakeCloud, phase: string): Promise<unknown> {
-        return until(() => cloud.status(POD)?.phase === phase || undefined, `${POD} ${phase}`, 30_000);
+        return until(() => cloud.status(POD)?.phase === phase || undefined, `${POD} ${phase}`);
     }
     async function end(cloud: FakeCloud): Promise<void> {
         cloud.deletePod(POD, 1);
-        await until(() => !cloud.objects.has(POD) || undefined, "pod deleted", 20_000);
+        await until(() => !cloud.objects.has(POD) || undefined, "pod deleted");
     }
 
     it("pulls from a registry with the pod's pull secret, and says what is wrong without", async () => {

@@ -34,11 +34,14 @@ export const testPorts: Ports = {
     random: Math.random,
 };
 
-/** Resolves to the first value that is not undefined; looks again whenever the event loop turns. */
+/** How long a busy machine may take, not how long it should. */
+const PATIENCE_MS = 60_000;
+
+/** Resolves to the first value that is not undefined; looks again every few milliseconds, so it must be one that lasts. */
 export async function until<T>(
     look: () => T | undefined | Promise<T | undefined>,
     what: string | (() => string),
-    withinMs = 10_000,
+    withinMs = PATIENCE_MS,
 ): Promise<T> {
     const endMs = Date.now() + withinMs;
     for (;;) {

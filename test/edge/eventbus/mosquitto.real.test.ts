@@ -101,10 +101,14 @@ describeWith([program("mosquitto", "/usr/sbin/mosquitto"), program("openssl")], 
             await mosquitto(port);
             await eventually(() => expect(levels.at(-1)).toBe("ready"));
             await eventually(() => expect(app.connected).toBe(true));
+            let sent = 0;
             await eventually(async () => {
-                await app.publishAsync("default/user/t", "again", { qos: 1 });
-                expect(told.at(-1)).toMatchObject(["edgehub", { content: "again" }]);
+                sent += 1;
+                await app.publishAsync("default/user/t", `again ${sent}`, { qos: 1 });
+                expect(told.at(-1)).toMatchObject(["edgehub", { content: expect.stringContaining("again") }]);
             });
+            // What was published last is still on its way when one before it has come.
+            await eventually(() => expect(told.at(-1)).toMatchObject(["edgehub", { content: `again ${sent}` }]));
             if (protocolVersion === 5) {
                 const before = told.length;
                 await bus.receive(

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Aedes } from "aedes";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { resolveDevice } from "../../../src/edge/mappers/device-instance.ts";
 import { deviceIdOf, deviceResource, type MapperReport, WRITE } from "../../../src/edge/mappers/wire.ts";
@@ -12,10 +12,6 @@ import { eventually } from "../../support/eventually.ts";
 import { freePorts } from "../../support/free-ports.ts";
 import { packageRoot } from "../../support/node-red.ts";
 import { shippedFlow, startMapperFlow } from "./flow.ts";
-
-/** Two protocols and a Node-RED on a busy machine take their time. */
-vi.setConfig({ testTimeout: 180_000 });
-const WITHIN_MS = 60_000;
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -73,10 +69,10 @@ test("the simulated plant: slaves that are well are read and written, a dead one
         expect(Math.abs(Number(values("default/plant-40")["temperature"]?.value) - 60)).toBeLessThanOrEqual(1);
         expect(states("default/plant-48")).toEqual(["offline"]);
         expect(told("default/plant-53", "temperature").map(({ quality }) => quality)).toContain("bad");
-    }, WITHIN_MS);
+    });
     await send("default/plant-7", WRITE, { id: "w", property: "setpoint", value: 1234 });
     await eventually(() => expect(values("default/plant-7")["setpoint"]).toMatchObject({ value: 1234 }));
-    expect(values("default/plant-40")["setpoint"]).toMatchObject({ value: 0 });
+    await eventually(() => expect(values("default/plant-40")["setpoint"]).toMatchObject({ value: 0 }));
 });
 
 test("the simulated plant answers this machine alone", () => {
@@ -117,7 +113,7 @@ test("the simulated meters: values by JSON pointer, a relay that is set, and one
         expect(values("default/meter-1")["relay"]).toMatchObject({ value: true });
         const heard = told("default/meter-4", "power").map(({ quality }) => quality);
         expect([heard.includes("bad"), heard.includes(undefined)]).toEqual([true, true]);
-    }, WITHIN_MS);
+    });
     await send("default/meter-1", WRITE, { id: "w", property: "relay", value: false });
     await eventually(() => expect(values("default/meter-1")["relay"]).toMatchObject({ value: false }));
 });

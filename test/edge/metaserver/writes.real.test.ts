@@ -39,7 +39,7 @@ describeWith([program("kubectl")], "writing at a gateway with stock kubectl", ()
                 "configmap/settings\nsecret/login\npod/user\n",
             );
         });
-    }, 120_000);
+    });
     afterAll(async () => {
         await gateway?.link(false);
         await gateway?.stop();

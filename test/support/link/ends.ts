@@ -16,7 +16,7 @@ import type { TestPki } from "./test-pki.ts";
 export const testPorts = { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random };
 
 /** For `expect.poll`: how long a condition may take on a busy machine. */
-export const SOON = { timeout: 10_000 } as const;
+export const SOON = { timeout: 60_000 } as const;
 
 export function makeCloudHub(
     pki: TestPki,
@@ -57,7 +57,7 @@ export class Tap<Output extends string> {
     }
 
     /** The first message that fits, past or to come. */
-    async first(fits: (taken: Taken<Output>) => boolean, timeoutMs = 20_000): Promise<Envelope> {
+    async first(fits: (taken: Taken<Output>) => boolean, timeoutMs = 60_000): Promise<Envelope> {
         return await new Promise((resolve, reject) => {
             const timer = setTimeout(() => {
                 this.#waiters.delete(check);

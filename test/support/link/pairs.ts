@@ -27,7 +27,7 @@ export function dialOptions(tls: TlsMaterial = pairPki.node("edge-1")): DialOpti
     return {
         tls,
         hello: { nodeName: "edge-1", projectId: "p", session: { version: 1, store: "s", window: 16 } },
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
         maxMessageBytes: MAX_MESSAGE_BYTES,
         signal: new AbortController().signal,
     };

@@ -23,7 +23,7 @@ export class Inbox<T> {
     }
 
     /** Takes the first item that fits, now or when it comes. */
-    async take(what: string, fits: (item: T) => boolean = () => true, timeoutMs = 20_000): Promise<T> {
+    async take(what: string, fits: (item: T) => boolean = () => true, timeoutMs = 60_000): Promise<T> {
         const at = this.#items.findIndex(fits);
         if (at >= 0) return this.#items.splice(at, 1)[0] as T;
         return await new Promise<T>((resolve, reject) => {

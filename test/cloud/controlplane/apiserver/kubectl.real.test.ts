@@ -14,6 +14,7 @@ import { createKubeClient } from "../../../../src/kube/client/https-client.ts";
 import { connectionFromKubeconfig } from "../../../../src/kube/client/kubeconfig.ts";
 import { Kinds } from "../../../../src/kube/types.ts";
 import { MemoryStore } from "../../../../src/store/memory-store.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { describeWith, program } from "../../../support/requires.ts";
 
 /** Every kubectl to be tried: REDGE_TEST_KUBECTL (paths, colon between) adds to the one on the PATH. */
@@ -34,7 +35,7 @@ interface RunOptions {
 function run(kubectl: string, args: readonly string[], { input, fails = false }: RunOptions = {}): Promise<string> {
     const env = { ...process.env, KUBECONFIG: plane.kubeconfigPath, KUBE_EDITOR: "sed -i s/before/after/" };
     return new Promise((resolve, reject) => {
-        const child = spawn(kubectl, args, { env, timeout: 40_000 });
+        const child = spawn(kubectl, args, { env, timeout: 100_000 });
         const text = { out: "", error: "" };
         child.stdout.on("data", (chunk: Buffer) => {
             text.out += chunk.toString();
@@ -198,9 +199,11 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
                     /CONTAINERS\s+IMAGES\s+SELECTOR\s+web .*busybox:1.36\s+app=web/s,
                 );
                 expect(await k("get", "deploy", "web", "-o", "yaml")).toMatch(/^kind: Deployment$/m);
-                expect(JSON.parse(await k("get", "pods", "-l", "app=web", "-o", "json")).items.length).toBeGreaterThan(
-                    0,
-                );
+                // Controllers follow in their own time.
+                await eventually(async () => {
+                    const { items } = JSON.parse(await k("get", "pods", "-l", "app=web", "-o", "json"));
+                    expect(items.length).toBeGreaterThan(0);
+                });
                 expect(JSON.parse(await k("get", "pods", "-l", "app notin (web)", "-o", "json")).items).toEqual([]);
                 expect(await k("get", "pods", "--field-selector", "status.phase=Pending", "-o", "name")).toContain(
                     "pod/web-",
@@ -215,8 +218,10 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
             });
 
             it("describes with events", async () => {
-                expect(await k("describe", "deploy", "web")).toContain("ScalingReplicaSet");
-                expect(await k("describe", "pods")).toContain("FailedScheduling");
+                await eventually(async () =>
+                    expect(await k("describe", "deploy", "web")).toContain("ScalingReplicaSet"),
+                );
+                await eventually(async () => expect(await k("describe", "pods")).toContain("FailedScheduling"));
                 expect(await k("describe", "ns", namespace)).toContain("Active");
             });
 
@@ -258,7 +263,10 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
             });
 
             it("rolls out: history, undo, restart", async () => {
-                expect(await k("rollout", "history", "deploy/web")).toMatch(/REVISION/);
+                // There is something to go back to once the controller has numbered two.
+                await eventually(async () =>
+                    expect(await k("rollout", "history", "deploy/web")).toMatch(/REVISION(.*\n\d+ ){2}/),
+                );
                 expect(await k("rollout", "undo", "deploy/web")).toContain("rolled back");
                 expect(await k("rollout", "restart", "deploy/web")).toContain("restarted");
                 expect(await k("rollout", "status", "deploy/web", "--watch=false")).toContain("Waiting for deployment");
@@ -282,7 +290,7 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
 
             it("serves what a custom resource definition defines", async () => {
                 await apply(WIDGETS);
-                await k("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=10s");
+                await k("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=60s");
                 const widget = (spec: string): string =>
                     `{apiVersion: example.com/v1, kind: Widget, metadata: {name: one}, spec: ${spec}}`;
                 expect(await refused(widget("{size: -1}"), "apply")).toContain(
@@ -307,10 +315,10 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
                 await k("delete", "deploy", "web", "--cascade=orphan");
                 expect(await k("get", "rs", "-o", "name")).toContain("replicaset.apps/web-");
                 const [set = ""] = (await k("get", "rs", "-o", "name")).split("\n");
-                await k("delete", set, "--cascade=foreground", "--timeout=20s");
+                await k("delete", set, "--cascade=foreground", "--timeout=60s");
                 await k("delete", "rs", "--all");
-                await k("delete", "pods", "--all", "--timeout=20s");
-                expect(await k("get", "pods", "-o", "name")).toBe("");
+                await k("delete", "pods", "--all", "--timeout=60s");
+                await eventually(async () => expect(await k("get", "pods", "-o", "name")).toBe(""));
             });
 
             it("watches", async () => {
@@ -430,7 +438,7 @@ describeWith([program("kubectl")], "stock kubectl against the embedded control p
             });
 
             it("deletes the namespace with all that is in it", async () => {
-                await run(kubectl, ["delete", "ns", namespace, "--timeout=30s"]);
+                await run(kubectl, ["delete", "ns", namespace, "--timeout=90s"]);
                 expect(await run(kubectl, ["get", "ns", namespace], { fails: true })).toContain("not found");
             });
         },

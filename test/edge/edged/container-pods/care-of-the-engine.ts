@@ -23,16 +23,12 @@ export function careOfTheEngine(suite: EngineSuite): void {
         await suite.engine.kill();
         const second = await gateway({ store, rootDir, cloud: first.cloud });
         await suite.engine.start();
-        const status = await until(
-            () => {
-                const worker = second.edged.pods.find("default", "web");
-                return worker?.record?.containers[0]?.state.phase === "running"
-                    ? worker.pod.status?.containerStatuses?.[0]
-                    : undefined;
-            },
-            "adopted",
-            20_000,
-        );
+        const status = await until(() => {
+            const worker = second.edged.pods.find("default", "web");
+            return worker?.record?.containers[0]?.state.phase === "running"
+                ? worker.pod.status?.containerStatuses?.[0]
+                : undefined;
+        }, "adopted");
         expect(status?.restartCount).toBe(0);
         expect(await suite.engine.containers()).toEqual(before);
         await end(second.cloud);
@@ -49,7 +45,7 @@ export function careOfTheEngine(suite: EngineSuite): void {
         await first.stop();
         await store.write([{ op: "delete", key: `metamanager/objects/${POD}` }]);
         await gateway({ store, rootDir: first.rootDir });
-        await until(async () => (await suite.engine.containers()).length === 0 || undefined, "orphans gone", 20_000);
+        await until(async () => (await suite.engine.containers()).length === 0 || undefined, "orphans gone");
     });
 
     it("keeps one dead container of each beside the newest", async () => {
@@ -60,18 +56,14 @@ export function careOfTheEngine(suite: EngineSuite): void {
             pod("web", { containers: [{ name: "web", image: suite.engine.image, command: ["sh", "-c", "exit 1"] }] }),
         );
         const worker = await until(() => edged.pods.find("default", "web"), "known");
-        await until(
-            () => {
-                const [told] = cloud.status(POD)?.containerStatuses ?? [];
-                if ((told?.restartCount ?? 0) >= 3) return true;
-                if (told?.state.waiting?.reason !== "CrashLoopBackOff") return undefined;
-                clock.move(300_000);
-                worker.wake();
-                return undefined;
-            },
-            "three restarts",
-            60_000,
-        );
+        await until(() => {
+            const [told] = cloud.status(POD)?.containerStatuses ?? [];
+            if ((told?.restartCount ?? 0) >= 3) return true;
+            if (told?.state.waiting?.reason !== "CrashLoopBackOff") return undefined;
+            clock.move(300_000);
+            worker.wake();
+            return undefined;
+        }, "three restarts");
         // Two starts and the sandbox.
         await until(
             async () => (await suite.engine.containers()).length === 3 || undefined,

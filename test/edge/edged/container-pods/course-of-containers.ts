@@ -64,7 +64,6 @@ export function courseOfContainers(suite: EngineSuite): void {
                     return told?.state.waiting?.reason === reason ? status : undefined;
                 },
                 () => `${reason}: ${JSON.stringify(cloud.status(POD))}`,
-                30_000,
             );
         const told = (): unknown[] =>
             cloud.events
@@ -76,6 +75,7 @@ export function courseOfContainers(suite: EngineSuite): void {
 
         cloud.apply(POD, pod("web", one({})));
         await phaseIs(cloud, "Running");
+        await until(() => told().length >= 3 || undefined, "three events");
         expect(told()).toEqual([
             ["Normal", "Pulled", `Container image "${suite.engine.image}" already present on machine`],
             ["Normal", "Created", "Created container: web"],
@@ -92,6 +92,7 @@ export function courseOfContainers(suite: EngineSuite): void {
         cloud.apply(POD, pod("web", one({ image })));
         // ErrImagePull lasts until the pod is looked at again, which may be before its status is on its way.
         const backingOff = await waitsFor("ImagePullBackOff");
+        await until(() => told().length >= 5 || undefined, "five events");
         expect(told()).toEqual([
             ["Normal", "Pulling", `Pulling image "${image}"`],
             ["Warning", "Failed", expect.stringMatching(`^Failed to pull image "${image}": .*connection refused`)],
@@ -152,17 +153,17 @@ export function courseOfContainers(suite: EngineSuite): void {
                 ],
             }),
         );
+        // An engine hears of the end and of its reason apart from each other: a look in between knows the one without the other.
         const status = await until(
             () => {
                 const [told] = cloud.status(POD)?.containerStatuses ?? [];
-                return told?.state.waiting?.reason === "CrashLoopBackOff" ? told : undefined;
+                const why = told?.lastState.terminated?.reason;
+                return told?.state.waiting?.reason === "CrashLoopBackOff" && why === "OOMKilled" ? told : undefined;
             },
-            "crash loop",
-            30_000,
+            () => `crash loop of what was OOMKilled: ${JSON.stringify(cloud.status(POD)?.containerStatuses)}`,
         );
-        expect(status.restartCount).toBe(1);
+        expect(status.restartCount).toBeGreaterThanOrEqual(1);
         expect(status.lastState.terminated?.exitCode).toBe(137);
-        expect(status.lastState.terminated?.reason).toBe("OOMKilled");
         expect(cloud.status(POD)?.qosClass).toBe("Guaranteed");
         await end(cloud);
     });
@@ -178,10 +179,15 @@ export function courseOfContainers(suite: EngineSuite): void {
                         image: suite.engine.image,
                         command: ["sh", "-c", "mkdir -p /www; echo ok > /www/health; httpd -f -p 8080 -h /www"],
                         ports: [{ containerPort: 8080, name: "http" }],
-                        readinessProbe: { httpGet: { path: "/health", port: "http" }, periodSeconds: 1 },
+                        readinessProbe: {
+                            httpGet: { path: "/health", port: "http" },
+                            periodSeconds: 1,
+                            timeoutSeconds: 30,
+                        },
                         livenessProbe: {
                             exec: { command: ["test", "-f", "/www/health"] },
                             periodSeconds: 1,
+                            timeoutSeconds: 30,
                             failureThreshold: 2,
                         },
                     },
@@ -190,7 +196,7 @@ export function courseOfContainers(suite: EngineSuite): void {
         );
         const told = (): { ready: boolean; restartCount: number } | undefined =>
             cloud.status(POD)?.containerStatuses?.[0];
-        await until(() => told()?.ready || undefined, "ready", 20_000);
+        await until(() => told()?.ready || undefined, "ready");
         const worker = edged.pods.find("default", "web");
         const id = worker?.record?.containers[0]?.id ?? "";
         const session = await worker?.runtime?.exec({
@@ -201,9 +207,8 @@ export function courseOfContainers(suite: EngineSuite): void {
         });
         await session?.exit;
         await until(
-            () => (told()?.restartCount === 1 && told()?.ready) || undefined,
+            () => ((told()?.restartCount ?? 0) >= 1 && told()?.ready) || undefined,
             "restarted and ready again",
-            30_000,
         );
         await end(cloud);
     });

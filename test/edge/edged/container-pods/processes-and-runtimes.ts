@@ -36,7 +36,6 @@ export function processesAndRuntimes(suite: EngineSuite): void {
                 return ended?.length === 2 && waiting?.length === 2 ? told : undefined;
             },
             () => `two ended, two waiting: ${JSON.stringify(cloud.status(POD)?.ephemeralContainerStatuses)}`,
-            30_000,
         );
         expect(await logOf(one, "into")).toBe("sleep 3600 ");
         expect(await logOf(one, "alone")).toContain("/proc/1/cmdline");
@@ -74,7 +73,8 @@ export function processesAndRuntimes(suite: EngineSuite): void {
                 `event of ${name}`,
             );
             expect(told).toMatchObject({ type: "Warning", reason: "FailedCreatePodSandBox" });
-            expect(cloud.status(POD)?.phase).toBe("Pending");
+            // Events have no queue to wait in, as a status has: which of the two comes first is not said.
+            await phaseIs(cloud, "Pending");
             await end(cloud);
         }
     });

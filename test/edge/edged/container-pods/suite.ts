@@ -57,8 +57,8 @@ export function engineSuite(make: () => Promise<EngineUnderTest>): EngineSuite {
 
     beforeAll(async () => {
         engine = await make();
-    }, 120_000);
-    afterAll(() => engine?.stop(), 60_000);
+    });
+    afterAll(() => engine?.stop());
     afterEach(async () => {
         for (const each of running.splice(0)) await each.stop();
         await removeTempDirs();
@@ -70,7 +70,7 @@ export function engineSuite(make: () => Promise<EngineUnderTest>): EngineSuite {
         return started;
     }
     function phaseIs(cloud: FakeCloud, phase: string): Promise<unknown> {
-        return until(() => cloud.status(POD)?.phase === phase || undefined, `${POD} ${phase}`, 30_000);
+        return until(() => cloud.status(POD)?.phase === phase || undefined, `${POD} ${phase}`);
     }
     async function logOf({ edged }: Gateway, container = "web"): Promise<string> {
         const worker = edged.pods.find("default", "web");
@@ -82,7 +82,7 @@ export function engineSuite(make: () => Promise<EngineUnderTest>): EngineSuite {
     }
     async function end(cloud: FakeCloud): Promise<void> {
         cloud.deletePod(POD, 1);
-        await until(() => !cloud.objects.has(POD) || undefined, "pod deleted", 20_000);
+        await until(() => !cloud.objects.has(POD) || undefined, "pod deleted");
     }
 
     return {

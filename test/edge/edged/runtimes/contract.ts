@@ -39,7 +39,7 @@ export function runtimeContract(make: () => Promise<Subject>): void {
 
     beforeAll(async () => {
         subject = await make();
-    }, 120_000);
+    });
     afterAll(async () => subject?.close(), 60_000);
     beforeEach(async () => {
         dir = await tempDir();
@@ -49,7 +49,7 @@ export function runtimeContract(make: () => Promise<Subject>): void {
         for (const { pod: ref } of await runtime.list()) await runtime.removePod(ref.uid);
         for (const one of opened.splice(0)) await one.stop();
         await removeTempDirs();
-    }, 60_000);
+    });
 
     async function open(): Promise<PodRuntime> {
         const one = await subject.open(dir);

@@ -29,18 +29,20 @@ export interface ModbusPeer {
 export async function startPymodbus(units: string, fixedPort?: number): Promise<ModbusPeer> {
     const port = fixedPort ?? (await freePorts(1))[0] ?? 0;
     const peer = launch(["tcp", String(port), units], port);
-    await eventually(
-        () =>
-            new Promise<void>((done, failed) => {
-                const socket = connect(port, "127.0.0.1", () => {
-                    socket.destroy();
-                    done();
-                });
-                socket.on("error", failed);
-            }),
-        20_000,
-        50,
-    );
+    const answers = (): Promise<void> =>
+        new Promise((done, failed) => {
+            const socket = connect(port, "127.0.0.1", () => {
+                socket.destroy();
+                done();
+            });
+            socket.on("error", failed);
+        });
+    try {
+        await eventually(answers);
+    } catch (failure) {
+        await peer.stop();
+        throw failure;
+    }
     return peer;
 }
 

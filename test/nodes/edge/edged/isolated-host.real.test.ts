@@ -54,7 +54,7 @@ async function paletteTarball(dir: string, name: string, version: string): Promi
     return tarball;
 }
 
-describe("a Node-RED process of the pod's own", { timeout: 60_000 }, () => {
+describe("a Node-RED process of the pod's own", () => {
     let host: IsolatedFlowHost;
     let dir: string;
     let child: string;
@@ -79,8 +79,7 @@ describe("a Node-RED process of the pod's own", { timeout: 60_000 }, () => {
             ...more,
         };
     }
-    const said = (text: string): Promise<string> =>
-        until(() => lines.find((line) => line.includes(text)), text, 30_000);
+    const said = (text: string): Promise<string> => until(() => lines.find((line) => line.includes(text)), text);
     const open = async (): Promise<void> => {
         host = new IsolatedFlowHost({ dir, modulesDir: join(dir, "../modules"), child }, testPorts);
         await host.start(listener);
@@ -174,7 +173,7 @@ describe("a Node-RED process of the pod's own", { timeout: 60_000 }, () => {
         const leak =
             "const kept = []; setInterval(() => { for (let i = 0; i < 50; i++) kept.push(new Array(20000).fill(i)); }, 1);";
         await host.deploy(unit("leak", flow(leak), { memoryLimitBytes: 160 * MEBIBYTE }));
-        const end = await until(() => ends[0], "end of the leak", 40_000);
+        const end = await until(() => ends[0], "end of the leak");
         expect(end).toMatchObject({ unit: "uid-leak.flow.0", exitCode: 137, reason: "OOMKilled" });
         const before = lines.length;
         await until(
