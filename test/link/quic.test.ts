@@ -154,7 +154,7 @@ describe("a session over QUIC", () => {
             });
         });
         for (let n = 0; n < 100; n += 1) connection.send(query(n));
-        await tap.first(({ envelope }) => envelope.header.msg_id === "q99", 20_000);
+        await tap.first(({ envelope }) => envelope.header.msg_id === "q99");
         await throttled;
         const order = tap.taken
             .filter(({ output }) => output === "resources")
@@ -201,7 +201,7 @@ describe("when QUIC does not get through", () => {
         expect(await connected(edge)).toMatchObject({ transport: "websocket" });
         await expect.poll(() => states, SOON).toContain("busy fallback");
         relay.deaf = false;
-        await tap.first(({ envelope }) => (envelope.content as { transport?: string }).transport === "quic", 20_000);
+        await tap.first(({ envelope }) => (envelope.content as { transport?: string }).transport === "quic");
         await expect.poll(() => states, SOON).toContain("ready quic");
         expect(cloud.online).toEqual(["edge-1"]);
         relay.stop();

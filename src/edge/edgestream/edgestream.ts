@@ -99,7 +99,9 @@ export class EdgeStream extends Emitter<{ state: [state: ComponentState] }> impl
             this.#tunnel = tunnel;
             tunnel.on("connect", (type, data, stream) => this.#kubelet.serve(type, data, stream));
             this.emit("state", { level: "ready", text: "connected" });
-            return await this.#kept(tunnel, socket);
+            const kept = this.#kept(tunnel, socket);
+            socket.resume();
+            return await kept;
         } finally {
             this.#tunnel = undefined;
             this.#stop.signal.removeEventListener("abort", abort);
@@ -140,14 +142,20 @@ function connectorThrough(proxy: string, url: URL, tls: ConnectionOptions) {
     };
 }
 
-/** Resolves with the window the cloud agreed to; undefined for a stock CloudCore. */
+/**
+ * Resolves with the window the cloud agreed to; undefined for a stock CloudCore. The socket is paused until its listeners are
+ * there: what came in one piece with the answer to the handshake would find none.
+ */
 function opened(socket: WebSocket): Promise<number | undefined> {
     return new Promise((resolve, reject) => {
         let windowBytes: number | undefined;
         socket.on("upgrade", (response) => {
             windowBytes = Number(response.headers[TUNNEL_HEADER]) === WINDOW_BYTES ? WINDOW_BYTES : undefined;
         });
-        socket.once("open", () => resolve(windowBytes));
+        socket.once("open", () => {
+            socket.pause();
+            resolve(windowBytes);
+        });
         socket.once("error", reject);
         socket.once("close", (code) => reject(new Error(`closed in the handshake (${code})`)));
     });

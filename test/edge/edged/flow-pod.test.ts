@@ -100,7 +100,7 @@ describe("a node without a container engine", () => {
             "event",
         );
         expect(event["message"]).toContain("no container engine");
-        expect(cloud.status("default/pod/web")?.phase).toBe("Pending");
+        await phaseIs(cloud, "Pending", "default/pod/web");
     });
 });
 
@@ -113,7 +113,7 @@ describe("a flow pod", () => {
         cloud.apply(POD, flowPod("hello"));
         const event = await until(() => cloud.events.find(({ type }) => type === "Warning"), "event");
         expect(event["message"]).toContain(host.down);
-        expect(cloud.status(POD)?.phase).toBe("Pending");
+        await phaseIs(cloud, "Pending");
         expect(host.deploys).toEqual([]);
     });
 

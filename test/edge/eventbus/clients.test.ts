@@ -52,10 +52,11 @@ async function client(bus: EventBus, options: IClientOptions = {}): Promise<Mqtt
 function rawClient(
     bus: EventBus,
     will?: { topic: string },
-): { socket: Socket; closed: Promise<void>; bytes: Buffer[] } {
+): { socket: Socket; answered: Promise<void>; closed: Promise<void>; bytes: Buffer[] } {
     const socket = connectTcp({ host: "127.0.0.1", port: bus.port });
     const bytes: Buffer[] = [];
     socket.on("data", (chunk) => bytes.push(chunk));
+    const answered = new Promise<void>((resolve) => void socket.once("data", () => resolve()).once("close", resolve));
     socket.on("error", () => {}); // a connection that the broker ends may end with a reset
     const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
     cleanups.push(async () => socket.destroy());
@@ -63,7 +64,7 @@ function rawClient(
     const more =
         will === undefined ? {} : { will: { ...will, payload: Buffer.from("x"), qos: 1, retain: false } as const };
     socket.write(generate({ ...hello, keepalive: 0, ...more }));
-    return { socket, closed, bytes };
+    return { socket, answered, closed, bytes };
 }
 
 function publishPacket(topic: Buffer, payload: string): Buffer {
@@ -98,11 +99,14 @@ describe("what a client of the embedded broker may not do", () => {
     test("a will on no topic is not published; one on a topic is", async () => {
         const { bus, sent } = await startBus();
         const bad = rawClient(bus, { topic: "default/user/#" });
+        await bad.answered;
         bad.socket.end();
         await bad.closed;
         const good = rawClient(bus, { topic: "default/user/gone" });
+        // A will is the broker's to publish once it has let the client in.
+        await good.answered;
         good.socket.end();
-        await good.closed;
+        await expect.poll(() => sent.length).toBe(1);
         const other = await client(bus);
         await other.publishAsync("default/user/last", "x", { qos: 1 });
         expect(sent.map(({ route }) => route.resource)).toEqual(["default/user/gone", "default/user/last"]);

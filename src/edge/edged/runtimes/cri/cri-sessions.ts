@@ -38,6 +38,7 @@ export async function openSession(
         });
         socket.on("error", () => socket.terminate());
     });
+    socket.resume();
     return {
         stdin: options.stdin ? stdinOf(socket) : undefined,
         stdout,
@@ -73,13 +74,18 @@ export async function openPort(url: string, port: number): Promise<NodeJS.ReadWr
         if (channel === 1) stream.destroy(new Error(data.subarray(1).toString("utf8")));
     });
     socket.on("close", () => stream.push(null));
+    socket.resume();
     return stream;
 }
 
+/** Paused until its listeners are there: what came in one piece with the answer to the handshake would find none. */
 function open(url: string): Promise<WebSocket> {
     return new Promise((resolve, reject) => {
         const socket = new WebSocket(url.replace(/^http/, "ws"), PROTOCOL, { perMessageDeflate: false });
-        socket.once("open", () => resolve(socket));
+        socket.once("open", () => {
+            socket.pause();
+            resolve(socket);
+        });
         socket.once("error", (error) => {
             reject(new RedgeError("REDGE_RUNTIME_FAILED", { what: "streaming", reason: errorText(error) }));
         });
