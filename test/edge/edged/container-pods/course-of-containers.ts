@@ -65,8 +65,9 @@ export function courseOfContainers(suite: EngineSuite): void {
                 },
                 () => `${reason}: ${JSON.stringify(cloud.status(POD))}`,
             );
+        // What is told again, in a count of its own, is the same event: how often a pod is looked at is not said.
         const told = (): unknown[] =>
-            cloud.events
+            [...new Map(cloud.events.map((event) => [event.metadata.name, event])).values()]
                 .filter(({ involvedObject }) => (involvedObject as { kind: string }).kind === "Pod")
                 .map(({ type, reason, message }) => [type, reason, message]);
         const one = (more: Partial<Container>): Partial<Pod["spec"]> => ({
