@@ -9,16 +9,22 @@ import { DELETED, type DeviceRecord, type TwinProperty } from "./records.ts";
 import { bump } from "./updates.ts";
 
 /**
- * What the desired values of a device that has just arrived change in its twin. Each new desired value of a writable
+ * What the desired values of a device that has just arrived change in its twin, beside `before`. Each new desired value of a writable
  * property becomes `expected`, waiting for a mapper; one that is no value of its type fails at once.
  */
-export function planDesired(record: DeviceRecord, instance: DeviceInstance, nowMs: number): Map<string, TwinChange> {
-    const changes = new Map<string, TwinChange>();
+export function planDesired(
+    record: DeviceRecord,
+    instance: DeviceInstance,
+    nowMs: number,
+    before: ReadonlyMap<string, TwinChange> = new Map(),
+): Map<string, TwinChange> {
+    const changes = new Map(before);
     for (const property of instance.properties) {
         const { name, desired } = property;
         const last = record.twin.get(name);
-        if (desired === undefined || property.accessMode !== "ReadWrite" || last?.desired === desired.value) continue;
-        changes.set(name, { last, current: wanted(property, desired.value, last, nowMs) });
+        const now = before.get(name)?.current ?? last;
+        if (desired === undefined || property.accessMode !== "ReadWrite" || now?.desired === desired.value) continue;
+        changes.set(name, { last, current: wanted(property, desired.value, now, nowMs) });
     }
     return changes;
 }

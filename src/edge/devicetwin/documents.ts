@@ -16,6 +16,8 @@ export interface MsgTwin {
     readonly actual_version?: Version;
     /** Redge: a desired value that the device or its mapper refused. KubeEdge ignores the key. */
     readonly failed?: { readonly value: string; readonly reason: string; readonly timestamp: number };
+    /** Redge: why the property could never be read so far. KubeEdge ignores the key. */
+    readonly unread?: { readonly reason: string };
 }
 
 export interface DeviceInfo {
@@ -59,6 +61,7 @@ export function cloudTwin(property: TwinProperty): MsgTwin {
         ...(expected && property.expectedVersion !== undefined ? { expected_version: property.expectedVersion } : {}),
         ...(property.actualVersion === undefined ? {} : { actual_version: property.actualVersion }),
         ...(property.failed === undefined ? {} : { failed: property.failed }),
+        ...(property.unread === undefined ? {} : { unread: property.unread }),
     };
 }
 

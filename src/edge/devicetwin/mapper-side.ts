@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { errorText, isRedgeError, RedgeError } from "../../core/errors/redge-error.ts";
 import { type Envelope, Group, newEnvelope, Operation, responseTo, Source } from "../../envelope/envelope.ts";
-import type { DeviceInstance } from "../mappers/device-instance.ts";
+import { type DeviceInstance, listedProperties } from "../mappers/device-instance.ts";
 import { formatValue, twinTypeOf } from "../mappers/values.ts";
 import {
     ALL_DEVICES,
@@ -17,10 +17,12 @@ import { answerQuery } from "./answers.ts";
 import type { TwinContext } from "./context.ts";
 import { pendingWrites, planDesired, planWritten } from "./desired.ts";
 import type { TwinChange } from "./documents.ts";
+import { failedReading, planUnreadable } from "./failed-reading.ts";
 import { MethodCalls } from "./method-calls.ts";
 import { setState } from "./mqtt-side.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { DeviceRecord, TwinProperty } from "./records.ts";
+import { planRefit } from "./refit.ts";
 import { policyOf, type ReportGate } from "./report-gate.ts";
 import { BadRequest } from "./requests.ts";
 import { planUpdate } from "./updates.ts";
@@ -52,19 +54,31 @@ export class MapperSide {
     /** Tells mappers of a device as it now is, and of desired values that are new. */
     async configure(id: string): Promise<void> {
         const { registry, clock } = this.#context;
-        const instance = this.#resolve(id);
+        const held = registry.instance(id);
+        const { instance, fault } = this.#resolve(id);
         const record = registry.records.get(id);
+        if (record !== undefined && fault !== undefined) await this.#unmap(record, fault);
         if (instance === undefined || record === undefined) {
             await registry.commit();
             return;
         }
         const before = this.#pendingIds(record);
-        const changes = planDesired(record, instance, clock.nowMs());
+        const changes = planDesired(record, instance, clock.nowMs(), planRefit(record, held, instance));
         if (changes.size === 0) await registry.commit();
         else await this.#context.apply(record, changes, { eventId: this.#context.stamp().event_id, answer: false });
         this.#sendDevice(instance, Operation.update);
         this.#sendNewWrites(record, before);
         await this.#calls.configure(record, instance);
+    }
+
+    /** A device that cannot be as it is described: mappers let go of it, and each of its properties says why. */
+    async #unmap(record: DeviceRecord, fault: string): Promise<void> {
+        const { id } = record;
+        this.#send(deviceResource(id), Operation.delete, {});
+        const changes = planUnreadable(record, listedProperties(this.#context.registry.device(id)), fault);
+        const { event_id: eventId } = this.#context.stamp();
+        if (changes.size > 0) await this.#context.apply(record, changes, { eventId, answer: false });
+        if (record.state !== "unhealthy") await setState(this.#context, record, "unhealthy", undefined);
     }
 
     remove(id: string): void {
@@ -79,7 +93,7 @@ export class MapperSide {
     }
 
     #replayDevice(id: string): void {
-        const instance = this.#context.registry.instance(id) ?? this.#resolve(id);
+        const instance = this.#context.registry.instance(id) ?? this.#resolve(id).instance;
         const record = this.#context.registry.records.get(id);
         if (instance === undefined || record === undefined) return;
         this.#sendDevice(instance, Operation.insert);
@@ -166,7 +180,10 @@ export class MapperSide {
             if (current !== undefined) changes.set(key, { last: record.twin.get(key), current });
         };
         const now = (key: string): TwinProperty | undefined => changes.get(key)?.current ?? record.twin.get(key);
-        for (const [key, value] of given) if (value.quality === "bad") put(key, gone(now(key), value));
+        for (const [key, { quality, reason }] of given) {
+            const type = typeOf(key) ?? now(key)?.type;
+            if (quality === "bad" && type !== undefined) put(key, failedReading(now(key), type, reason));
+        }
         for (const [key, answer] of Object.entries(written ?? {})) put(key, planWritten(now(key), answer, nowMs));
         for (const [key] of good) {
             const property = instance?.properties.find(({ name }) => name === key);
@@ -186,13 +203,15 @@ export class MapperSide {
             if (!before.has(write.id)) this.#sendWrite(record.id, write);
     }
 
-    #resolve(id: string): DeviceInstance | undefined {
+    /** `fault`: why the device cannot be as it is described. */
+    #resolve(id: string): { readonly instance: DeviceInstance | undefined; readonly fault?: string } {
         try {
-            return this.#context.registry.resolve(id);
+            return { instance: this.#context.registry.resolve(id) };
         } catch (thrown) {
             if (!isRedgeError(thrown)) throw thrown;
-            this.#context.log.error(errorText(thrown), { device: id, remedy: thrown.remedy });
-            return undefined;
+            const fault = errorText(thrown);
+            this.#context.log.error(fault, { device: id, remedy: thrown.remedy });
+            return { instance: undefined, fault };
         }
     }
 
@@ -210,14 +229,6 @@ export class MapperSide {
         const route = { source: Source.twin, group: Group.twin, operation, resource };
         this.#context.toMappers(newEnvelope({ route, content, timestamp: this.#context.clock.nowMs() }));
     }
-}
-
-/** The twin after a failed reading: the last good value stays, marked; told to the cloud once. */
-function gone(last: TwinProperty | undefined, { reason }: ReportedValue): TwinProperty | undefined {
-    if (last?.actual === undefined || (last.actual.quality === "bad" && last.actual.reason === reason))
-        return undefined;
-    const actual = { ...last.actual, quality: "bad" as const, ...(reason === undefined ? {} : { reason }) };
-    return { ...last, actual, seq: last.seq + 1 };
 }
 
 function refuse(where: string, reason: string): RedgeError {

@@ -37,6 +37,8 @@ export interface TwinProperty {
     /** Set while no mapper has confirmed `desired`: the id that the confirmation must carry. */
     readonly pendingWrite?: string;
     readonly failed?: FailedValue;
+    /** Why there is no value yet: what the mapper said of its failed readings. */
+    readonly unread?: { readonly reason: string };
     /** Counts changes that the cloud should hear of; `confirmed` follows it. */
     readonly seq: number;
     readonly confirmed: number;

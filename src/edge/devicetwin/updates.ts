@@ -6,6 +6,10 @@ import { BadRequest, type GivenTwin, type GivenValue } from "./requests.ts";
 
 /** A client's clock may run ahead of ours by this much before its time stamps are taken for nonsense. */
 const MAX_AHEAD_MS = 60_000;
+/** Half of a character of two; no UTF-8 says it. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+/** What nothing was read of is not told. An empty `expected` is no value, but says that nothing is. */
+const NEVER_EMPTY = new Set(["int", "integer", "float", "double", "boolean", "object"]);
 const INT = /^[+-]?\d+$/;
 
 export interface UpdateRules {
@@ -36,7 +40,11 @@ export function planUpdate(
 }
 
 function removal(last: TwinProperty | undefined): TwinProperty | undefined {
-    if (last === undefined || last.type === DELETED || !last.optional) return undefined;
+    return last === undefined || last.type === DELETED || !last.optional ? undefined : tombstone(last);
+}
+
+/** What is left of a key that was deleted: its counters go on if it comes back. */
+export function tombstone(last: TwinProperty): TwinProperty {
     return {
         type: DELETED,
         optional: true,
@@ -58,6 +66,8 @@ function change(
     if (type === DELETED) throw new BadRequest(`twin.${key}: a new key cannot be of type deleted`);
     checkType(key, type, given.expected);
     checkType(key, type, given.actual);
+    if (given.actual?.value === "" && NEVER_EMPTY.has(type))
+        throw new BadRequest(`twin.${key}: an empty value is not of type ${type}`);
     const expected = given.expected === undefined ? undefined : stored(given.expected, nowMs);
     const actual = given.actual === undefined ? undefined : stored(given.actual, nowMs);
     if (alive && given.optional !== false && expected === undefined && isSame(last, actual, refreshMs(key)))
@@ -85,10 +95,14 @@ function isSame(last: TwinProperty, actual: StoredValue | undefined, refreshMs: 
  * is when the client itself says what is expected.
  */
 function settled(last: TwinProperty, expected: StoredValue | undefined, actual: StoredValue | undefined): TwinProperty {
+    const { pendingWrite, failed, unread, ...rest } = last;
     const done = expected !== undefined || (actual !== undefined && actual.value === last.desired);
-    if (!done || (last.pendingWrite === undefined && last.failed === undefined)) return last;
-    const { pendingWrite: _write, failed: _failed, ...rest } = last;
-    return rest;
+    return {
+        ...rest,
+        ...(done || pendingWrite === undefined ? {} : { pendingWrite }),
+        ...(done || failed === undefined ? {} : { failed }),
+        ...(actual !== undefined || unread === undefined ? {} : { unread }),
+    };
 }
 
 /** @throws BadRequest when the text is no value of the type */
@@ -97,6 +111,7 @@ export function checkType(key: string, type: string, given: { readonly value: st
     const { value } = given;
     if (Buffer.byteLength(value) > MAX_VALUE_BYTES)
         throw new BadRequest(`twin.${key} is longer than ${MAX_VALUE_BYTES} bytes`);
+    if (LONE_SURROGATE.test(value)) throw new BadRequest(`twin.${key} is not valid Unicode`);
     const refuse = (): never => {
         throw new BadRequest(`twin.${key}: ${JSON.stringify(value.slice(0, 40))} is not of type ${type}`);
     };

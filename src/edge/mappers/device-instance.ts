@@ -111,6 +111,12 @@ export function fingerprintOf(instance: DeviceInstance): string {
         .digest("base64");
 }
 
+/** The names of the properties that a Device lists, although it may be wrong in other ways. */
+export function listedProperties(device: unknown): readonly string[] {
+    const properties = field(field(device, "spec"), "properties");
+    return Array.isArray(properties) ? properties.flatMap((one) => text(field(one, "name")) || []) : [];
+}
+
 /** `metadata.namespace` and `.name` of an object. @throws REDGE_DEVICE_INVALID */
 export function objectName(object: unknown, kind: string): { readonly namespace: string; readonly name: string } {
     const metadata = field(object, "metadata");
