@@ -58,7 +58,7 @@ export default defineConfig({
                     include: ["test/{e2e,editor,faults}/**/*.test.ts"],
                     exclude: [...exclude, long],
                     testTimeout: 300_000,
-                    hookTimeout: 300_000,
+                    hookTimeout: 480_000,
                     maxWorkers: 2,
                     sequence: { groupOrder: 1 },
                 },

@@ -5,7 +5,8 @@ import { type Clock, sleep } from "../../src/core/clock.ts";
 import { RedgeError } from "../../src/core/errors/redge-error.ts";
 import type { NodeRedHost, NodeStatus } from "./node-red.ts";
 
-const READY_TIMEOUT_MS = 60_000;
+/** A small board that has other work takes its time. */
+const READY_TIMEOUT_MS = 120_000;
 
 /**
  * Waits until every node of the given types in the user's flow shows a green status.

@@ -19,7 +19,7 @@ import { readSiteRecord, writeSiteRecord } from "./site-record.ts";
 import { siteSummary } from "./summary.ts";
 
 const NODE_NAME = "edge";
-const NODE_READY_TIMEOUT_MS = 60_000;
+const NODE_READY_TIMEOUT_MS = 120_000;
 
 /**
  * Runs a cloud side and an edge gateway until a signal; answers the exit code.

@@ -83,7 +83,7 @@ describeWith([dockerPart, program("kubectl")], "the container images", () => {
             `REDGE_CLOUD_NAMES=${CLOUD}`,
             "redge-test/cloud:1",
         ]);
-        await eventually(() => expect(health(CLOUD)).toBe("healthy"), 90_000, 1_000);
+        await eventually(() => expect(health(CLOUD)).toBe("healthy"), 180_000, 1_000);
         expect(docker(["exec", CLOUD, "id", "-u"]).trim()).toBe("1000");
         kubeconfig = join(folder, "kubeconfig");
         const text = docker(["exec", CLOUD, "cat", "/data/cloud/redge/kubeconfig"]);
@@ -110,7 +110,7 @@ describeWith([dockerPart, program("kubectl")], "the container images", () => {
             "--name",
             "edge-1",
         ]);
-        await eventually(() => expect(health(EDGE)).toBe("healthy"), 90_000, 1_000);
+        await eventually(() => expect(health(EDGE)).toBe("healthy"), 180_000, 1_000);
         await eventually(
             async () => {
                 const { stdout } = await run(

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { freePorts } from "./free-ports.ts";
 
 export const root = resolve(import.meta.dirname, "../..");
-const READY_TIMEOUT_MS = 180_000;
+const READY_TIMEOUT_MS = 300_000;
 
 const PORT_VARIABLES = [
     "REDGE_CLOUD_EDITOR_PORT",
