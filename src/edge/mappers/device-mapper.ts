@@ -5,6 +5,7 @@ import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { KeyedQueue } from "../../core/keyed-queue.ts";
 import { type Envelope, Operation } from "../../envelope/envelope.ts";
 import { type DeviceInstance, fingerprintOf, type PropertyInstance } from "./device-instance.ts";
+import { DeviceTroubles } from "./device-troubles.ts";
 import { isRecord } from "./fields.ts";
 import {
     CALL,
@@ -48,6 +49,9 @@ export abstract class DeviceMapper<Extra extends EventMap = Record<never, never>
     readonly #devices = new Map<string, { readonly fingerprint: string; readonly device: MappedDevice }>();
     /** What is told of one device is done in its order, although closing takes time. */
     readonly #queue = new KeyedQueue();
+    readonly #troubles: DeviceTroubles;
+    /** Devices of the protocol that could not be opened as they are described. */
+    readonly #refused = new Set<string>();
     #stopped = false;
 
     /** @param protocol devices whose spec.protocol.protocolName is this one (in any case) are taken */
@@ -55,6 +59,7 @@ export abstract class DeviceMapper<Extra extends EventMap = Record<never, never>
         super();
         this.#protocol = protocol.toLowerCase();
         this.ports = ports;
+        this.#troubles = new DeviceTroubles(ports.clock, ports.log);
     }
 
     /** @throws RedgeError when the device cannot be mapped as it is described */
@@ -111,7 +116,6 @@ export abstract class DeviceMapper<Extra extends EventMap = Record<never, never>
                 return [parse(property)];
             } catch (thrown) {
                 const reason = errorText(thrown);
-                this.ports.log.error(reason, { device: instance.id, property: property.name });
                 tell({ reported: { [property.name]: { value: null, quality: "bad", reason } } });
                 return [];
             }
@@ -124,6 +128,8 @@ export abstract class DeviceMapper<Extra extends EventMap = Record<never, never>
         const fingerprint = fingerprintOf(instance);
         if (this.#devices.get(id)?.fingerprint === fingerprint) return;
         const before = this.#devices.get(id)?.device;
+        // What ailed it as it was described is told anew of what it is now.
+        this.#troubles.forget(id);
         try {
             if (before?.change?.(instance)) {
                 this.#devices.set(id, { fingerprint, device: before });
@@ -135,9 +141,9 @@ export abstract class DeviceMapper<Extra extends EventMap = Record<never, never>
         } catch (thrown) {
             await this.#close(id);
             const reason = errorText(thrown);
-            this.ports.log.error(reason, { device: id });
             const bad = { value: null, quality: "bad" as const, reason };
             const reported = Object.fromEntries(instance.properties.map(({ name }) => [name, bad]));
+            this.#refused.add(id);
             this.#tell(id, { state: "unhealthy", reported });
             return;
         }
@@ -146,16 +152,20 @@ export abstract class DeviceMapper<Extra extends EventMap = Record<never, never>
     }
 
     #tell(id: string, report: MapperReport): void {
-        if (!this.#stopped) this.send("devicetwin", mapperReport(id, report));
+        if (this.#stopped) return;
+        this.send("devicetwin", mapperReport(id, report));
+        if (this.#troubles.take(id, report)) this.#showState();
     }
 
     async #close(id: string): Promise<void> {
         const known = this.#devices.get(id);
         this.#devices.delete(id);
+        this.#refused.delete(id);
         await known?.device.stop();
+        this.#troubles.forget(id);
     }
 
     #showState(): void {
-        this.report({ level: "ready", text: "mapping", params: { devices: this.#devices.size } });
+        this.report(this.#troubles.state(this.#devices.size + this.#refused.size));
     }
 }

@@ -91,12 +91,27 @@ test("offline by its availability topic, or by silence", async () => {
     const { mapper, clock, take } = await startMapper();
     mapper.receiveMqtt({ topic: "meters/meter-1/available", payload: "online" });
     mapper.receiveMqtt({ topic: "meters/meter-1/available", payload: "offline" });
-    expect(take()).toEqual([{ state: "online" }, { state: "offline" }]);
+    const reported = (reason: string) => {
+        const bad = { value: null, quality: "bad", reason };
+        return { power: bad, relay: bad };
+    };
+    expect(take()).toEqual([
+        { state: "online" },
+        { state: "offline", reported: reported("it says so itself, on meters/meter-1/available") },
+    ]);
     mapper.receiveMqtt({ topic: "meters/meter-1/state", payload: '{"power":{"w":1},"relay":"on"}' });
     await clock.advance(59_999);
     expect(take().map(({ state }) => state)).toEqual(["online", undefined]);
     await clock.advance(1);
-    expect(take()).toEqual([{ state: "offline" }]);
+    const silence = reported("no message for 60 s on meters/meter-1/state");
+    expect(take()).toEqual([{ state: "offline", reported: silence }]);
+});
+
+test("a device that was never heard of is offline after its timeout, too, and says which topic was silent", async () => {
+    const { clock, take } = await startMapper();
+    await clock.advance(60_000);
+    const reason = "no message for 60 s on meters/meter-1/state";
+    expect(take()).toMatchObject([{ state: "offline", reported: { power: { reason } } }]);
 });
 
 test("a property without any topic is told as bad; the device's others are read", async () => {

@@ -199,7 +199,8 @@ describe("the virtual mapper", () => {
         const { clock, reports, send } = await startMapper({ ...device, spec: { ...spec, protocol } });
         await send(WRITE, { id: "1", property: "speed", value: 900 });
         await clock.advance(10_000);
-        expect(reports).toEqual([{ state: "offline" }]);
+        expect(reports).toMatchObject([{ state: "offline", reported: { speed: { quality: "bad" } } }]);
+        expect(reports).toHaveLength(1);
     });
 
     test("a field of the wrong type makes the device unhealthy", async () => {

@@ -27,6 +27,7 @@ export class BleSession {
     #peripheral: BlePeripheral | undefined;
     #lost: () => void = () => {};
     #state: "online" | "offline" | "unknown" = "unknown";
+    #reason = "";
 
     constructor(parts: SessionParts) {
         this.#parts = parts;
@@ -159,14 +160,17 @@ export class BleSession {
     }
 
     #setState(state: "online" | "offline", reason: string): void {
-        if (this.#state === state || (this.#stopping.signal.aborted && state === "offline")) return;
+        if (this.#stopping.signal.aborted && state === "offline") return;
+        if (this.#state === state && this.#reason === reason) return;
+        const said = this.#state === state ? {} : { state };
         this.#state = state;
+        this.#reason = reason;
         if (state === "online") {
             this.#parts.tell({ state });
             return;
         }
         const bad = { value: null, quality: "bad" as const, reason };
         const reported = Object.fromEntries(this.#parts.points.map(({ property }) => [property.name, bad]));
-        this.#parts.tell({ state, reported });
+        this.#parts.tell({ ...said, reported });
     }
 }

@@ -236,9 +236,12 @@ export class Line {
     }
 
     #offline(slave: Slave, reason: string): void {
-        if (slave.state === "offline") return;
+        const { device } = slave.setup;
+        if (slave.state === "offline") {
+            if (slave.reason !== reason) this.#parts.handlers.refused(device, slave.properties, reason);
+        } else this.#parts.handlers.state(device, "offline", reason);
         slave.state = "offline";
-        this.#parts.handlers.state(slave.setup.device, "offline", reason);
+        slave.reason = reason;
     }
 
     /** The line itself is down: everything waits a little, longer each time; nobody's fault but the line's. */

@@ -33,6 +33,8 @@ export interface Poll {
 export class Slave {
     readonly setup: SlaveSetup;
     state: "unknown" | "online" | "offline";
+    /** Why it is offline, as it was told last; a slave that has changed tells it again. */
+    reason: string | undefined;
     failures = 0;
     busy = false;
     readonly #clock: Clock;
@@ -52,6 +54,11 @@ export class Slave {
 
     get polls(): readonly Poll[] {
         return this.#polls;
+    }
+
+    /** What it is read for. */
+    get properties(): readonly string[] {
+        return this.#polls.flatMap(({ block }) => block.points.map(({ property }) => property.name));
     }
 
     get hasWrites(): boolean {

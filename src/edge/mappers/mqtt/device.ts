@@ -53,6 +53,7 @@ export class MqttDevice implements MappedDevice {
         this.#silenceMs = optionalNumber(field(protocol.configData, "timeout"), id, "spec.protocol.configData.timeout");
         if (this.#availability !== undefined) subscriptions.add(id, this.#availability, 1);
         for (const { topic, qos } of points) if (topic !== undefined) subscriptions.add(id, topic, qos);
+        this.#awaitMessage();
     }
 
     async stop(): Promise<void> {
@@ -63,7 +64,8 @@ export class MqttDevice implements MappedDevice {
 
     arrived(topic: string, payload: Arrived): void {
         if (topic === this.#availability) {
-            this.#setState(textOf(payload.raw) === this.#offlinePayload ? "offline" : "online");
+            if (textOf(payload.raw) === this.#offlinePayload) this.#offline(`it says so itself, on ${topic}`);
+            else this.#online();
             return;
         }
         const { points, subscriptions, tell } = this.#parts;
@@ -73,7 +75,7 @@ export class MqttDevice implements MappedDevice {
             reported[point.property.name] = readingOf(point, payload);
         }
         if (Object.keys(reported).length === 0) return;
-        this.#setState("online");
+        this.#online();
         tell({ reported });
     }
 
@@ -90,14 +92,34 @@ export class MqttDevice implements MappedDevice {
         tell({ written: { [property]: { id, value } } });
     }
 
-    #setState(state: "online" | "offline"): void {
+    #online(): void {
+        this.#awaitMessage();
+        if (this.#state === "online") return;
+        this.#state = "online";
+        this.#parts.tell({ state: "online" });
+    }
+
+    #offline(reason: string): void {
         this.#timer?.cancel();
         this.#timer = undefined;
-        if (state === "online" && this.#silenceMs !== undefined)
-            this.#timer = this.#parts.clock.after(this.#silenceMs, () => this.#setState("offline"));
-        if (this.#state === state) return;
-        this.#state = state;
-        this.#parts.tell({ state });
+        if (this.#state === "offline") return;
+        this.#state = "offline";
+        const bad = { value: null, quality: "bad" as const, reason };
+        const read = this.#parts.points.filter(({ topic }) => topic !== undefined);
+        this.#parts.tell({
+            state: "offline",
+            reported: Object.fromEntries(read.map(({ property }) => [property.name, bad])),
+        });
+    }
+
+    #awaitMessage(): void {
+        const silenceMs = this.#silenceMs;
+        if (silenceMs === undefined) return;
+        this.#timer?.cancel();
+        this.#timer = this.#parts.clock.after(silenceMs, () => {
+            const topics = new Set(this.#parts.points.flatMap(({ topic }) => topic ?? []));
+            this.#offline(`no message for ${silenceMs / 1000} s on ${[...topics].join(", ")}`);
+        });
     }
 }
 

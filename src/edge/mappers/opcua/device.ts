@@ -26,6 +26,7 @@ export class OpcuaDevice {
     #unfollows: (() => Promise<void>)[] = [];
     #flushing: Promise<void> = Promise.resolve();
     #state: "online" | "offline" | "unknown" = "unknown";
+    #reason = "";
 
     constructor(parts: OpcuaDeviceParts) {
         this.#parts = parts;
@@ -180,15 +181,17 @@ export class OpcuaDevice {
     }
 
     #setState(state: "online" | "offline", reason: string): void {
-        if (this.#state === state) return;
+        if (this.#state === state && this.#reason === reason) return;
+        const said = this.#state === state ? {} : { state };
         this.#state = state;
+        this.#reason = reason;
         if (state === "online") {
             this.#parts.tell({ state });
             return;
         }
         const bad = { value: null, quality: "bad" as const, reason };
         this.#parts.tell({
-            state,
+            ...said,
             reported: Object.fromEntries(this.#parts.points.map(({ property }) => [property.name, bad])),
         });
     }

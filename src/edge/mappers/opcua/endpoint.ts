@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Clock, sleep } from "../../../core/clock.ts";
 import { errorText } from "../../../core/errors/redge-error.ts";
-import type { Logger } from "../../../core/log.ts";
 import type { OpcuaConnection } from "./connection.ts";
 import type { OpcuaDevice } from "./device.ts";
 import type { OpcuaDialer, OpcuaLink } from "./link.ts";
 
 export interface EndpointParts {
     readonly clock: Clock;
-    readonly log: Logger;
     readonly random: () => number;
     readonly dialer: OpcuaDialer;
     readonly connection: OpcuaConnection;
@@ -56,7 +54,7 @@ export class OpcuaEndpoint {
     }
 
     async #run(): Promise<void> {
-        const { clock, random, log, connection } = this.#parts;
+        const { clock, random } = this.#parts;
         const { signal } = this.#stopping;
         let pauseMs = FIRST_PAUSE_MS;
         while (!signal.aborted) {
@@ -69,7 +67,6 @@ export class OpcuaEndpoint {
                 reason = errorText(thrown);
             }
             if (signal.aborted) return;
-            if (reason !== this.#trouble) log.warn(reason, { server: connection.url });
             this.#trouble = reason;
             for (const device of this.#devices) device.detach(reason);
             await sleep(clock, pauseMs * (0.75 + random() / 2), signal);

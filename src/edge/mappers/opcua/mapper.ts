@@ -70,8 +70,8 @@ export class OpcuaMapper extends DeviceMapper {
         const key = JSON.stringify(connection);
         const known = this.#endpoints.get(key);
         if (known !== undefined) return [key, known];
-        const { clock, log, random } = this.ports;
-        const endpoint = new OpcuaEndpoint({ clock, log, random, dialer: this.#dialer, connection });
+        const { clock, random } = this.ports;
+        const endpoint = new OpcuaEndpoint({ clock, random, dialer: this.#dialer, connection });
         this.#endpoints.set(key, endpoint);
         return [key, endpoint];
     }

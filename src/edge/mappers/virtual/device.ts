@@ -39,8 +39,14 @@ export class VirtualDevice implements MappedDevice {
     }
 
     start(): this {
-        this.#tell({ state: this.#offline ? "offline" : "online" });
-        if (this.#offline) return this;
+        if (this.#offline) {
+            const reason = "offline is true in spec.protocol.configData";
+            const bad = { value: null, quality: "bad" as const, reason };
+            const reported = Object.fromEntries(this.#points.map(({ property }) => [property.name, bad]));
+            this.#tell({ state: "offline", reported });
+            return this;
+        }
+        this.#tell({ state: "online" });
         const cycles = new Set(this.#points.map(({ property }) => property.collectCycleMs));
         for (const cycleMs of cycles) this.#collect(cycleMs);
         return this;
