@@ -7,6 +7,8 @@ export interface ReadableProperty {
     readonly value: DeviceValue | null;
     readonly timestamp: number | null;
     readonly quality: "good" | "bad";
+    /** Why the last reading failed. */
+    readonly reason: string | null;
     readonly expected: string | null;
     readonly type: string;
 }
@@ -14,12 +16,13 @@ export interface ReadableProperty {
 export function readableTwin(record: DeviceRecord): Readonly<Record<string, ReadableProperty>> {
     const live = [...record.twin].filter(([, { type }]) => type !== DELETED);
     return Object.fromEntries(
-        live.map(([name, { actual, expected, type }]) => [
+        live.map(([name, { actual, expected, type, unread }]) => [
             name,
             {
                 value: actual === undefined ? null : readableValue(type, actual.value, name),
                 timestamp: actual?.timestamp ?? null,
-                quality: actual?.quality ?? "good",
+                quality: actual?.quality ?? (unread === undefined ? "good" : "bad"),
+                reason: (actual ?? unread)?.reason ?? null,
                 expected: expected?.value ?? null,
                 type,
             },

@@ -180,7 +180,12 @@ describe("device get", () => {
         node.on("value", (message) => seen.push(message));
         await node.receiveMessage({ payload: "?", line: 3 });
         expect(seen).toMatchObject([
-            { payload: 21.5, line: 3, device: ID, twin: { timestamp: 5, quality: "good", type: "float" } },
+            {
+                payload: 21.5,
+                line: 3,
+                device: ID,
+                twin: { timestamp: 5, quality: "good", reason: null, type: "float" },
+            },
         ]);
     });
 
