@@ -96,13 +96,17 @@ async function readSoFar(socket: Socket): Promise<void> {
     question[14] = 8;
     question.set(id, 15);
     await new Promise<void>((resolve) => {
+        const ask = (): void => socket.send(question, port, "127.0.0.1");
+        // UDP may lose the question or the answer.
+        const again = setInterval(ask, 500);
         const listener = (answer: Buffer): void => {
             if (!answer.includes(id)) return;
+            clearInterval(again);
             socket.off("message", listener);
             resolve();
         };
         socket.on("message", listener);
-        socket.send(question, port, "127.0.0.1");
+        ask();
     });
 }
 
