@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { freePorts } from "../free-ports.ts";
 
 /** A TCP relay in front of a CloudHub: the network, which can be cut, stalled, slowed and brought back on the same port. */
 export class Relay {
@@ -18,11 +19,12 @@ export class Relay {
     async start(): Promise<void> {
         const server = createServer((edge) => this.#join(edge));
         this.#server = server;
+        // Its own also while it is away.
+        if (this.port === 0) [this.port = 0] = await freePorts(1);
         await new Promise<void>((resolve, reject) => {
             server.once("error", reject);
             server.listen(this.port, "127.0.0.1", resolve);
         });
-        this.port = (server.address() as AddressInfo).port;
     }
 
     /** Refuses new connections and cuts those there are. */
