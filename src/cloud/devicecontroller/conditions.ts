@@ -116,7 +116,19 @@ function reporting(device: KubeObject, facts: DeviceFacts): readonly Finding[] {
         const at = new Date(newestMs).toISOString();
         return [finding("Reporting", "False", "Stale", `the newest value is of ${at}`)];
     }
+    const failing = allFailing(facts);
+    if (failing !== undefined) return [finding("Reporting", "False", "NoGoodValue", failing)];
     return [finding("Reporting", "True", "Reporting", "values arrive as the device's cycles say")];
+}
+
+/** Why no value of the device can be read at the moment, when that is so for all of them. */
+function allFailing({ twins }: DeviceFacts): string | undefined {
+    const reported = [...twins.values()].flatMap(({ reported: value }) =>
+        value === undefined ? [] : [value.metadata],
+    );
+    if (reported.length === 0 || reported.some(({ quality }) => quality !== "bad")) return undefined;
+    const [first] = reported;
+    return `no value can be read: ${first?.["reason"] ?? "no reason is told"}`;
 }
 
 function newestTime(facts: DeviceFacts): number | undefined {

@@ -29,6 +29,21 @@ export function planDesired(
     return changes;
 }
 
+/**
+ * The device as mappers are told of it: a desired value that is none, or that was refused, never reaches one that takes desired values
+ * from the device itself (DMI); it stays at the last good one.
+ */
+export function toldInstance(record: DeviceRecord, instance: DeviceInstance): DeviceInstance {
+    const properties = instance.properties.map((property): PropertyInstance => {
+        const { desired, ...rest } = property;
+        const twin = record.twin.get(property.name);
+        if (desired === undefined || twin?.failed?.value !== desired.value) return property;
+        const good = twin.expected?.value;
+        return good === undefined ? rest : { ...rest, desired: { ...desired, value: good } };
+    });
+    return { ...instance, properties };
+}
+
 /** The desired values of a device that no mapper has confirmed yet. */
 export function pendingWrites(record: DeviceRecord, instance: DeviceInstance): DesiredWrite[] {
     return instance.properties.flatMap((property) => {

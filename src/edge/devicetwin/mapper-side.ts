@@ -15,7 +15,7 @@ import {
 } from "../mappers/wire.ts";
 import { answerQuery } from "./answers.ts";
 import type { TwinContext } from "./context.ts";
-import { pendingWrites, planDesired, planWritten } from "./desired.ts";
+import { pendingWrites, planDesired, planWritten, toldInstance } from "./desired.ts";
 import type { TwinChange } from "./documents.ts";
 import { failedReading, planUnreadable } from "./failed-reading.ts";
 import { MethodCalls } from "./method-calls.ts";
@@ -217,7 +217,9 @@ export class MapperSide {
 
     #sendDevice(instance: DeviceInstance, operation: string): void {
         const device = this.#context.registry.device(instance.id);
-        const content = { device, model: this.#context.registry.modelOf(device), instance };
+        const record = this.#context.registry.records.get(instance.id);
+        const told = record === undefined ? instance : toldInstance(record, instance);
+        const content = { device, model: this.#context.registry.modelOf(device), instance: told };
         this.#send(deviceResource(instance.id), operation, content);
     }
 

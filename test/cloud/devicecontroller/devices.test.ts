@@ -337,6 +337,21 @@ describe("devices of a node", () => {
             expect(rig.cluster.peek(Kinds.device, "t1")?.["status"]).toMatchObject({ state: "ok" });
         });
 
+        test("a device of which nothing can be read says so, and why, until a value comes again", async () => {
+            const bad = { timestamp: AT, quality: "bad", reason: "the mapper does not answer" };
+            await report({ temperature: value("20") });
+            await report({ temperature: { ...value("20", AT, 2), actual: { value: "20", metadata: bad } } });
+            await rig.settle(2000);
+            expect(condition("Reporting")).toMatchObject({
+                status: "False",
+                reason: "NoGoodValue",
+                message: "no value can be read: the mapper does not answer",
+            });
+            await report({ temperature: value("21", AT + 1, 3) });
+            await rig.settle(2000);
+            expect(condition("Reporting")).toMatchObject({ status: "True" });
+        });
+
         test("a device that was never heard of misses its mapper, unless it has nothing to report", async () => {
             const creationTimestamp = new Date(rig.clock.nowMs()).toISOString();
             await patchDevice("t1", {

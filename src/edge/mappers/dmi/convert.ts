@@ -10,6 +10,8 @@ export type DmiMessage = Readonly<Record<string, unknown>>;
 export function toDmiDevice(instance: DeviceInstance, device: unknown): DmiMessage {
     const given = field(field(device, "spec"), "properties");
     const list: readonly unknown[] = Array.isArray(given) ? given : [];
+    const methods = field(field(device, "spec"), "methods");
+    const described: readonly unknown[] = Array.isArray(methods) ? methods : [];
     return {
         name: instance.name,
         namespace: instance.namespace,
@@ -25,7 +27,10 @@ export function toDmiDevice(instance: DeviceInstance, device: unknown): DmiMessa
                     list.find((one) => field(one, "name") === property.name),
                 ),
             ),
-            methods: instance.methods.map(({ name, propertyNames }) => ({ name, description: "", propertyNames })),
+            methods: instance.methods.map(({ name, propertyNames }) => {
+                const method = described.find((one) => field(one, "name") === name);
+                return { name, description: text(field(method, "description")) ?? "", propertyNames };
+            }),
         },
         status: {
             twins: [],

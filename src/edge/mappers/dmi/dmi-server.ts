@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { chmod, mkdir, rm } from "node:fs/promises";
-import { connect } from "node:net";
 import { dirname } from "node:path";
 import type { Server, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { sleep } from "../../../core/clock.ts";
@@ -19,13 +18,15 @@ import {
     queryDevices,
     WRITE,
 } from "../wire.ts";
+import { answerWith } from "./answer.ts";
 import { CalledValues } from "./called-values.ts";
 import type { DmiConfig } from "./config.ts";
-import { type DmiMessage, toDmiDevice, toDmiModel } from "./convert.ts";
+import type { DmiMessage } from "./convert.ts";
 import { type DmiGrpc, loadGrpc } from "./grpc.ts";
 import { MapperLink } from "./mapper-link.ts";
 import type { ManagerCall } from "./proto.ts";
 import { parseRegistration, type Registration, reportOfStates, reportOfStatus } from "./requests.ts";
+import { removeStale } from "./stale-socket.ts";
 
 export interface ServedDevice {
     /** As DeviceTwin has it, and as the mapper is told: methods' values are desired ones there. */
@@ -42,10 +43,15 @@ export interface DmiPorts extends Ports {
 
 interface StoredMapper extends Registration {
     readonly told: Readonly<Record<string, string>>;
+    /** Devices that are `unknown` because this mapper does not answer. */
+    readonly lost?: readonly string[];
 }
 
-/** A mapper that registers while the gateway starts waits this long for the devices. */
-const COMPLETE_MS = 5000;
+/**
+ * A mapper that registers while the gateway starts waits this long for the devices. KubeEdge's framework gives up after a second, and
+ * its process with it; what is not in the answer is pushed.
+ */
+const COMPLETE_MS = 500;
 /** The message of an error travels in a header, and headers are small; what was wrong may be huge. */
 const MAX_MESSAGE = 1000;
 /** Owner and group may register: whoever can open the socket can report for any device. */
@@ -63,6 +69,7 @@ export class DmiServer extends WireComponent<"devicetwin"> {
     readonly #devices = new Map<string, ServedDevice>();
     readonly #writes = new Map<string, DesiredWrite>();
     readonly #called = new CalledValues();
+    readonly #lost = new Set<string>();
     /** By protocol, as in KubeEdge: the mapper that registered last has it. */
     readonly #mappers = new Map<string, MapperLink>();
     readonly #registrations = new Map<string, Registration>();
@@ -87,7 +94,10 @@ export class DmiServer extends WireComponent<"devicetwin"> {
     async start(): Promise<void> {
         this.#library = await loadGrpc();
         await this.#listen(this.#library);
-        for (const { value } of await this.#store.scan<StoredMapper>("")) this.#link(value, value.told);
+        for (const { value } of await this.#store.scan<StoredMapper>("")) {
+            this.#link(value, value.told);
+            for (const id of value.lost ?? []) this.#lost.add(id);
+        }
         this.#showState();
         this.send("devicetwin", this.#query);
         void this.#complete.then(() => {
@@ -115,6 +125,7 @@ export class DmiServer extends WireComponent<"devicetwin"> {
         } else if (route.operation === Operation.delete) {
             this.#devices.delete(id);
             this.#called.forget(id);
+            this.#lost.delete(id);
         } else if (isRecord(content) && isRecord(content["instance"])) {
             const { instance, device, model } = content as unknown as DeviceConfiguration;
             const modelId = instance.model === undefined ? undefined : `${instance.namespace}/${instance.model}`;
@@ -141,12 +152,14 @@ export class DmiServer extends WireComponent<"devicetwin"> {
         server.addService(managerService, {
             MapperRegister: this.#handler(library, "MapperRegister", (request) => this.#register(request)),
             ReportDeviceStatus: this.#handler(library, "ReportDeviceStatus", async (request) => {
-                const { id, report } = reportOfStatus(
+                const { id, report, refused } = reportOfStatus(
                     request,
                     (device) => this.#devices.get(device)?.instance,
                     this.#writes,
                 );
-                return this.#tell(id, report);
+                const answer = this.#tell(id, report);
+                if (refused !== undefined) throw refused;
+                return answer;
             }),
             ReportDeviceStates: this.#handler(library, "ReportDeviceStates", async (request) => {
                 const { id, report } = reportOfStates(request);
@@ -173,19 +186,15 @@ export class DmiServer extends WireComponent<"devicetwin"> {
         const registration = parseRegistration(request);
         await Promise.race([this.#complete, sleep(this.#ports.clock, COMPLETE_MS)]);
         const link = this.#link(registration, {});
-        const devices = this.#devicesOf(registration.protocol);
-        if (request["withData"] === true) link.toldAll();
+        const { answer, devices } =
+            request["withData"] === true
+                ? answerWith(this.#devicesOf(registration.protocol), this.#library?.answerBytes ?? (() => 0))
+                : { answer: { modelList: [], deviceList: [] }, devices: [] };
+        link.toldWith(devices);
         await this.#keep(registration, link);
         link.start();
         this.#showState();
-        if (request["withData"] !== true) return { modelList: [], deviceList: [] };
-        const models = new Map(
-            devices.flatMap(({ modelId, model }) => (modelId === undefined ? [] : [[modelId, model] as const])),
-        );
-        return {
-            modelList: [...models].map(([id, model]) => toDmiModel(id, model)),
-            deviceList: devices.map(({ instance, device }) => toDmiDevice(instance, device)),
-        };
+        return answer;
     }
 
     #link(registration: Registration, told: Readonly<Record<string, string>>): MapperLink {
@@ -214,7 +223,10 @@ export class DmiServer extends WireComponent<"devicetwin"> {
     }
 
     async #keep(registration: Registration, link: MapperLink): Promise<void> {
-        const value: StoredMapper = { ...registration, told: Object.fromEntries(link.told) };
+        const lost = this.#devicesOf(registration.protocol).flatMap(({ instance: { id } }) =>
+            this.#lost.has(id) ? [id] : [],
+        );
+        const value: StoredMapper = { ...registration, told: Object.fromEntries(link.told), lost };
         try {
             await this.#store.write([{ op: "put", key: registration.protocol, value }]);
         } catch (thrown) {
@@ -228,7 +240,10 @@ export class DmiServer extends WireComponent<"devicetwin"> {
     #tell(id: string, report: MapperReport): DmiMessage {
         if (!this.#devices.has(id)) throw new RedgeError("REDGE_DEVICE_UNKNOWN", { device: id });
         for (const property of Object.keys(report.written ?? {})) this.#writes.delete(`${id}/${property}`);
-        this.send("devicetwin", mapperReport(id, report));
+        // A mapper that reports no states is back with its first good value.
+        const isGood = Object.values(report.reported ?? {}).some(({ quality }) => quality !== "bad");
+        const isBack = (isGood || report.state !== undefined) && this.#lost.delete(id);
+        this.send("devicetwin", mapperReport(id, isBack ? { state: "online", ...report } : report));
         return {};
     }
 
@@ -237,8 +252,12 @@ export class DmiServer extends WireComponent<"devicetwin"> {
         for (const { instance } of this.#devicesOf(protocol)) {
             const bad = { value: null, quality: "bad" as const, reason };
             const reported = Object.fromEntries(instance.properties.map(({ name }) => [name, bad]));
+            this.#lost.add(instance.id);
             this.send("devicetwin", mapperReport(instance.id, { reported, state: "unknown" }));
         }
+        const link = this.#mappers.get(protocol);
+        const registration = this.#registrations.get(protocol);
+        if (link !== undefined && registration !== undefined) void this.#keep(registration, link);
     }
 
     #devicesOf(protocol: string): readonly ServedDevice[] {
@@ -269,17 +288,4 @@ export class DmiServer extends WireComponent<"devicetwin"> {
     #showState(): void {
         this.report({ level: "ready", text: "mappers", params: { count: this.#mappers.size } });
     }
-}
-
-/** A socket that a killed process has left is removed; one that somebody listens on is not ours to take. */
-async function removeStale(path: string): Promise<void> {
-    const alive = await new Promise<boolean>((resolve) => {
-        const socket = connect(path, () => {
-            socket.destroy();
-            resolve(true);
-        });
-        socket.on("error", () => resolve(false));
-    });
-    if (alive) throw new Error("another process listens there");
-    await rm(path, { force: true });
 }

@@ -13,6 +13,8 @@ export interface DmiGrpc {
     readonly managerService: Grpc.ServiceDefinition;
     /** @throws REDGE_DEVICE_MESSAGE when the bytes are not the request of that call */
     readonly decode: (call: ManagerCall, bytes: Buffer) => DmiMessage;
+    /** How many bytes the answer to a registration has on the wire. */
+    readonly answerBytes: (answer: DmiMessage) => number;
     readonly mapperClient: Grpc.ServiceClientConstructor;
 }
 
@@ -43,7 +45,9 @@ export async function loadGrpc(): Promise<DmiGrpc> {
         checkEncoding(`${name}Request`, bytes);
         return requests.get(name)?.(bytes) as DmiMessage;
     };
-    return { grpc, managerService, decode, mapperClient };
+    const answerBytes = (answer: DmiMessage): number =>
+        manager.service["MapperRegister"]?.responseSerialize(answer).length ?? 0;
+    return { grpc, managerService, decode, answerBytes, mapperClient };
 }
 
 type UnaryMethod = (
@@ -64,6 +68,37 @@ export function call(
         methods[method]?.call(client, request, { deadline: deadlineMs }, (error, response) =>
             error === null ? resolve(response) : reject(error),
         );
+    });
+}
+
+/** gRPC's codes for "nobody took the call": CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE. Any other is an answer. */
+const UNANSWERED: ReadonlySet<unknown> = new Set([1, 4, 14]);
+
+export function hasAnswered(thrown: unknown): boolean {
+    return thrown instanceof Error && "code" in thrown && !UNANSWERED.has(thrown.code);
+}
+
+/** gRPC's health service. Hardly a mapper has it, but each answers that it has not, and none does anything. */
+const HEALTH = "/grpc.health.v1.Health/Check";
+
+/**
+ * Whether a peer answers. Not by HTTP/2 pings: a gRPC server in Go, as KubeEdge's mappers are, ends connections for more than one in
+ * five minutes.
+ * @returns what is wrong; undefined when it answers
+ */
+export function probe(client: Grpc.Client, connectMs: number, answerMs: number): Promise<string | undefined> {
+    const bytes = (buffer: Buffer): Buffer => buffer;
+    return new Promise((resolve) => {
+        client.waitForReady(Date.now() + connectMs, (unconnected) => {
+            if (unconnected !== undefined) {
+                resolve("nobody listens at its socket");
+                return;
+            }
+            const options = { deadline: Date.now() + answerMs };
+            client.makeUnaryRequest(HEALTH, bytes, bytes, Buffer.alloc(0), options, (error) =>
+                resolve(error === null || hasAnswered(error) ? undefined : "it takes calls and answers none"),
+            );
+        });
     });
 }
 

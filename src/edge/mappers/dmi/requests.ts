@@ -29,6 +29,8 @@ const STATES: Readonly<Record<string, string>> = {
 
 /** What a Unix socket's path may be long, without its end. */
 const MAX_PATH_BYTES = 107;
+/** What was wrong with a value is kept with it; the value itself may be huge. */
+const MAX_REASON = 300;
 /** As of a Kubernetes object's name. */
 const MAX_NAME_BYTES = 253;
 
@@ -57,12 +59,19 @@ function addressIn(mapper: DmiMessage): string {
     return path;
 }
 
-/** @throws REDGE_DEVICE_MESSAGE, REDGE_DEVICE_UNKNOWN, REDGE_DEVICE_VALUE */
+export interface StatusReport {
+    readonly id: string;
+    readonly report: MapperReport;
+    /** What was wrong with one of the twins; the others are reported all the same. */
+    readonly refused: RedgeError | undefined;
+}
+
+/** @throws REDGE_DEVICE_MESSAGE, REDGE_DEVICE_UNKNOWN */
 export function reportOfStatus(
     request: DmiMessage,
     instanceOf: (id: string) => DeviceInstance | undefined,
     writes: ReadonlyMap<string, DesiredWrite>,
-): { readonly id: string; readonly report: MapperReport } {
+): StatusReport {
     const id = deviceIn(request);
     const instance = instanceOf(id);
     if (instance === undefined) throw new RedgeError("REDGE_DEVICE_UNKNOWN", { device: id });
@@ -70,23 +79,34 @@ export function reportOfStatus(
     if (!Array.isArray(twins) || twins.length === 0) throw refuse("reportedDevice.twins", "is empty");
     const reported: Record<string, ReportedValue> = {};
     const written: Record<string, WrittenValue> = {};
+    let refused: RedgeError | undefined;
     for (const twin of twins as readonly unknown[]) {
         const name = text(field(twin, "propertyName"));
         if (!name) throw refuse("twins[].propertyName", "is missing");
         if (!isPropertyName(name)) throw refuse("twins[].propertyName", "is no name of a property");
-        const value = valueIn(twin, "reported");
         const property = instance.properties.find((one) => one.name === name);
-        if (value) {
-            const timestamp = timestampOf(field(field(twin, "reported"), "metadata"));
-            reported[name] = { value: typedValue(property, value), timestamp };
-        }
-        const write = writes.get(`${id}/${name}`);
-        const observed = valueIn(twin, "observedDesired");
-        if (write !== undefined && observed && property?.desired?.value === observed) {
-            written[name] = { id: write.id, value: write.value };
+        try {
+            const value = readingIn(twin, property);
+            if (value !== undefined) reported[name] = value;
+            const write = writes.get(`${id}/${name}`);
+            const observed = valueIn(twin, "observedDesired");
+            if (write !== undefined && observed && property?.desired?.value === observed)
+                written[name] = { id: write.id, value: write.value };
+        } catch (thrown) {
+            if (!(thrown instanceof RedgeError)) throw thrown;
+            refused ??= thrown;
+            reported[name] = { value: null, quality: "bad", reason: thrown.message.slice(0, MAX_REASON) };
         }
     }
-    return { id, report: { reported, written } };
+    return { id, report: { reported, written }, refused };
+}
+
+/** @throws REDGE_DEVICE_MESSAGE, REDGE_DEVICE_VALUE */
+function readingIn(twin: unknown, property: PropertyInstance | undefined): ReportedValue | undefined {
+    const value = valueIn(twin, "reported");
+    if (!value) return undefined;
+    const timestamp = timestampOf(field(field(twin, "reported"), "metadata"));
+    return { value: typedValue(property, value), timestamp };
 }
 
 function valueIn(twin: unknown, side: "reported" | "observedDesired"): string | undefined {

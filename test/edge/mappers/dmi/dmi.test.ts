@@ -1,80 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { systemClock } from "../../../../src/core/clock.ts";
-import { parseConfig } from "../../../../src/core/config.ts";
-import { silentLogger } from "../../../../src/core/log.ts";
-import { noMetrics } from "../../../../src/core/metrics.ts";
+import { describe, expect, test } from "vitest";
 import { fromAny, toAny } from "../../../../src/edge/mappers/dmi/any.ts";
-import { type DmiConfig, DmiServer, dmiConfig } from "../../../../src/edge/mappers/dmi/index.ts";
-import { MemoryStore } from "../../../../src/store/memory-store.ts";
 import { eventually } from "../../../support/eventually.ts";
-import { type Harness, startTwin, thermo, thermoModel } from "../../devicetwin/harness.ts";
-import { startStockMapper } from "./stock-mapper.ts";
+import { startTwin, thermoModel } from "../../devicetwin/harness.ts";
+import { DmiRig, device, ID, twin, twinWith } from "./dmi-rig.ts";
 
-const ID = "default/thermo-1";
-const cleanups: (() => Promise<void>)[] = [];
-let folder = "";
-beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "redge-dmi-"));
-});
-afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-    rmSync(folder, { recursive: true, force: true });
-});
-
-function device(target: string | undefined, name = "thermo-1") {
-    const given = thermo(target, name);
-    return {
-        ...given,
-        spec: {
-            ...given.spec,
-            protocol: {
-                protocolName: "thermo",
-                configData: { port: "502", slaveID: 1, big: 16_777_217, deep: { a: 1 }, on: true },
-            },
-        },
-    };
-}
-
-async function startDmi(harness: Harness, store = new MemoryStore(), config: Partial<DmiConfig> = {}) {
-    const dmi = new DmiServer(
-        parseConfig<DmiConfig>(dmiConfig, { socketPath: join(folder, "dmi.sock"), livenessMs: 100, ...config }),
-        { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random, store },
-    );
-    const off = harness.twin.on("output", (output, envelope) => void (output === "mappers" && dmi.receive(envelope)));
-    dmi.on("output", (_output, envelope) => void harness.twin.receive(envelope).catch(() => {}));
-    await dmi.start();
-    const stop = async (): Promise<void> => {
-        off();
-        await dmi.stop();
-    };
-    cleanups.push(stop);
-    return { dmi, store, stop };
-}
-
-async function mapper() {
-    const started = await startStockMapper(join(folder, "dmi.sock"), join(folder, "mapper.sock"));
-    cleanups.push(() => started.stop());
-    return started;
-}
-
-async function twinWith(target?: string): Promise<Harness> {
-    const harness = await startTwin();
-    await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
-    await harness.cloud("insert", "default/device/thermo-1", device(target));
-    return harness;
-}
-
-const twin = (harness: Harness, property: string) => harness.twin.records.get(ID)?.twin.get(property);
+const rig = DmiRig.forEachTest();
 
 describe("DMI with a stock mapper", () => {
     test("registration answers with models and devices, complete as stock mappers need them", async () => {
         const harness = await twinWith("25");
-        await startDmi(harness);
-        const { modelList, deviceList } = await (await mapper()).register();
+        await rig.start(harness);
+        const { modelList, deviceList } = await (await rig.mapper()).register();
         expect(modelList).toMatchObject([
             {
                 name: "thermo-model",
@@ -120,8 +57,8 @@ describe("DMI with a stock mapper", () => {
 
     test("reports reach the twin typed and with the mapper's time; the desired value is taken when the mapper says so", async () => {
         const harness = await twinWith("25");
-        await startDmi(harness);
-        const stock = await mapper();
+        await rig.start(harness);
+        const stock = await rig.mapper();
         await stock.register();
         await stock.report("temperature", "21.5");
         await stock.report("target", "20", "25");
@@ -147,8 +84,8 @@ describe("DMI with a stock mapper", () => {
         const properties = [{ name: "target", type, accessMode: "ReadWrite" }];
         await harness.cloud("insert", "default/devicemodel/thermo-model", { ...thermoModel, spec: { properties } });
         await harness.cloud("insert", "default/device/thermo-1", device(undefined));
-        await startDmi(harness);
-        const stock = await mapper();
+        await rig.start(harness);
+        const stock = await rig.mapper();
         await stock.register();
         await stock.report("target", told);
         await eventually(() => expect(twin(harness, "target")).toMatchObject({ actual: { value: stored } }));
@@ -156,8 +93,8 @@ describe("DMI with a stock mapper", () => {
 
     test("changes are pushed: a new device with its model first, a desired value as an update, a deletion", async () => {
         const harness = await startTwin();
-        await startDmi(harness);
-        const stock = await mapper();
+        await rig.start(harness);
+        const stock = await rig.mapper();
         await stock.register();
         const names = () => stock.calls.map(([name]) => name);
         await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
@@ -175,25 +112,25 @@ describe("DMI with a stock mapper", () => {
 
     test("a mapper that was away gets what it missed; its devices are unknown meanwhile", async () => {
         const harness = await twinWith();
-        await startDmi(harness);
-        const first = await mapper();
+        await rig.start(harness);
+        const first = await rig.mapper();
         await first.register();
         await first.manager("ReportDeviceStates", { deviceName: "thermo-1", deviceNamespace: "default", state: "ok" });
         await first.stop();
         await eventually(() => expect(harness.twin.records.get(ID)?.state).toBe("unknown"));
         await harness.cloud("update", "default/device/thermo-1", device("30"));
-        const second = await mapper();
+        const second = await rig.mapper();
         await eventually(() => expect(second.calls.map(([name]) => name)).toEqual(["UpdateDevice"]));
     });
 
     test("the gateway restarts: the mapper need not register again, and hears only what has changed", async () => {
         const harness = await twinWith();
-        const { store, stop } = await startDmi(harness);
-        const stock = await mapper();
+        const { store, stop } = await rig.start(harness);
+        const stock = await rig.mapper();
         await stock.register();
         await stop();
         await harness.cloud("update", "default/device/thermo-1", device("30"));
-        await startDmi(harness, store);
+        await rig.start(harness, store);
         await eventually(() => expect(stock.calls.map(([name]) => name)).toEqual(["UpdateDevice"]));
         await stock.report("temperature", "22");
         await eventually(() => expect(twin(harness, "temperature")).toMatchObject({ actual: { value: "22" } }));
@@ -201,8 +138,8 @@ describe("DMI with a stock mapper", () => {
 
     test("a method's values are told as desired ones, end with the mapper's word, and give way to the Device's own", async () => {
         const harness = await twinWith();
-        await startDmi(harness);
-        const stock = await mapper();
+        await rig.start(harness);
+        const stock = await rig.mapper();
         await stock.register();
         const called = {
             ...device(undefined),
@@ -235,8 +172,8 @@ describe("DMI with a stock mapper", () => {
 
     test("500 reports in a row, five times what stock KubeEdge takes, are all taken", async () => {
         const harness = await twinWith();
-        await startDmi(harness);
-        const stock = await mapper();
+        await rig.start(harness);
+        const stock = await rig.mapper();
         await stock.register();
         await Promise.all(Array.from({ length: 500 }, (_, index) => stock.report("temperature", String(index))));
         await eventually(() => expect(twin(harness, "temperature")?.actualVersion).toEqual({ cloud: 0, edge: 500 }));
@@ -265,8 +202,8 @@ describe("DMI with a stock mapper", () => {
         ["a state of an unknown device", "ReportDeviceStates", { deviceName: "nobody", state: "ok" }, 5],
     ])("%s is refused with a gRPC status, and the next call is served", async (_case, method, request, code) => {
         const harness = await twinWith();
-        await startDmi(harness);
-        const stock = await mapper();
+        await rig.start(harness);
+        const stock = await rig.mapper();
         await expect(stock.manager(method, request)).rejects.toMatchObject({ code });
         await stock.register();
         // Neither reported nor observedDesired: stock EdgeCore dies of it.
@@ -278,10 +215,9 @@ describe("DMI with a stock mapper", () => {
 
     test("a mapper that answers what is no message is asked again, and what it reports meanwhile is taken", async () => {
         const harness = await startTwin();
-        await startDmi(harness);
+        await rig.start(harness);
         const answers = [Buffer.from([0xff, 0xff, 0xff]), Buffer.from([0x0a, 0x7f]), Buffer.alloc(100_000, "x")];
-        const stock = await startStockMapper(join(folder, "dmi.sock"), join(folder, "mapper.sock"), answers);
-        cleanups.push(() => stock.stop());
+        const stock = await rig.mapper({ answers });
         await stock.register();
         await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
         await harness.cloud("insert", "default/device/thermo-1", device(undefined));
@@ -296,8 +232,8 @@ describe("DMI with a stock mapper", () => {
 
     test("a socket that another process serves is not taken away", async () => {
         const harness = await startTwin();
-        await startDmi(harness);
-        await expect(startDmi(harness)).rejects.toMatchObject({ code: "REDGE_DMI_LISTEN" });
+        await rig.start(harness);
+        await expect(rig.start(harness)).rejects.toMatchObject({ code: "REDGE_DMI_LISTEN" });
     });
 });
 

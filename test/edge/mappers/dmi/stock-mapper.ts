@@ -20,19 +20,24 @@ export interface StockMapper {
     /** What the gateway has called, in order: [method, request]. */
     readonly calls: [string, Message][];
     manager(method: "MapperRegister" | "ReportDeviceStatus" | "ReportDeviceStates", request: Message): Promise<Message>;
-    register(withData?: boolean): Promise<{ modelList: Message[]; deviceList: Message[] }>;
+    /** `socket`: where it says that it listens, when that is another one. */
+    register(withData?: boolean, socket?: string): Promise<{ modelList: Message[]; deviceList: Message[] }>;
     report(property: string, value: string, observedDesired?: string): Promise<Message>;
     stop(): Promise<void>;
 }
 
-/**
- * A mapper as KubeEdge's framework makes them, by its own description of the interface. `answers`: bytes that it answers instead of a
- * message, one after the other.
- */
+export interface Behaviour {
+    /** Bytes that it answers instead of a message, one after the other. */
+    readonly answers?: Buffer[];
+    /** With what it refuses a call, as Go's plain errors come: UNKNOWN. Undefined: it takes it. */
+    readonly refuses?: (method: string, request: Message) => string | undefined;
+}
+
+/** A mapper as KubeEdge's framework makes them, by its own description of the interface. */
 export async function startStockMapper(
     dmiSocket: string,
     socket: string,
-    answers: Buffer[] = [],
+    { answers = [], refuses = () => undefined }: Behaviour = {},
 ): Promise<StockMapper> {
     const calls: [string, Message][] = [];
     const server = new grpc.Server();
@@ -53,7 +58,9 @@ export async function startStockMapper(
                 name,
                 ({ request }: grpc.ServerUnaryCall<Message, Message>, done: grpc.sendUnaryData<Message>) => {
                     calls.push([name, request]);
-                    done(null, {});
+                    const details = refuses(name, request);
+                    if (details === undefined) done(null, {});
+                    else done({ code: grpc.status.UNKNOWN, details });
                 },
             ]),
         ),
@@ -78,13 +85,13 @@ export async function startStockMapper(
     return {
         calls,
         manager,
-        register: (withData = true) => {
+        register: (withData = true, at = socket) => {
             const mapper = {
                 name: "thermo-mapper",
                 version: "v1.23.0",
                 api_version: "v1.0.0",
                 protocol: "thermo",
-                address: Buffer.from(socket),
+                address: Buffer.from(at),
                 state: "ok",
             };
             return manager("MapperRegister", { withData, mapper }) as Promise<{
