@@ -95,18 +95,18 @@ export function workloadSuite(start: () => Promise<Site>): void {
     it("rolls a Deployment out, spread over the nodes, and updates, lists and undoes revisions", async () => {
         const namespace = await freshNamespace();
         await kubectl.apply(deployment(namespace, { replicas: 4 }));
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         // How evenly is a matter of scores; that no node stays empty is not.
         const nodes = new Set((await pods(namespace)).map(({ spec }) => spec.nodeName));
         expect([...nodes].sort()).toEqual(["one", "two"]);
         await kubectl.run("-n", namespace, "set", "image", "deployment/web", "web=web:2");
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await reach(() => images(namespace), ["web:2", "web:2", "web:2", "web:2"]);
         expect(await kubectl.run("-n", namespace, "rollout", "history", "deployment/web")).toMatch(
             /^1 +<none>\n2 +<none>/m,
         );
         await kubectl.run("-n", namespace, "rollout", "undo", "deployment/web");
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await reach(() => images(namespace), ["web:1", "web:1", "web:1", "web:1"]);
         expect(await kubectl.run("-n", namespace, "rollout", "history", "deployment/web")).toMatch(
             /^2 +<none>\n3 +<none>/m,
@@ -117,9 +117,9 @@ export function workloadSuite(start: () => Promise<Site>): void {
     it("scales a Deployment up and down", async () => {
         const namespace = await freshNamespace();
         await kubectl.apply(deployment(namespace, { replicas: 1 }));
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await kubectl.run("-n", namespace, "scale", "deployment/web", "--replicas=5");
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await reach(async () => (await pods(namespace)).length, 5);
         await kubectl.run("-n", namespace, "scale", "deployment/web", "--replicas=0");
         await reach(async () => (await pods(namespace)).length, 0);
@@ -133,34 +133,38 @@ export function workloadSuite(start: () => Promise<Site>): void {
             strategy: { rollingUpdate: { maxUnavailable: 1, maxSurge: 1 } },
         };
         await kubectl.apply(deployment(namespace, spec));
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await kubectl.run("-n", namespace, "set", "image", "deployment/web", "web=never/ready");
-        const failed = await kubectl.try(["-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s"]);
+        const failed = await kubectl.try(["-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s"]);
         expect(failed.code).toBe(1);
         expect(failed.stderr).toContain("exceeded its progress deadline");
-        const { status } = await kubectl.json<{ status: Record<string, number> }>(
-            "-n",
-            namespace,
-            "get",
-            "deployment",
-            "web",
-        );
-        expect(status).toMatchObject({ availableReplicas: 3, updatedReplicas: 2, replicas: 5, unavailableReplicas: 2 });
+        // The deadline may be over before the controller has done what it can.
+        await eventually(async () => {
+            const { status } = await kubectl.json<{ status: Record<string, number> }>(
+                ...["-n", namespace, "get", "deployment", "web"],
+            );
+            expect(status).toMatchObject({
+                availableReplicas: 3,
+                updatedReplicas: 2,
+                replicas: 5,
+                unavailableReplicas: 2,
+            });
+        });
         await kubectl.run("-n", namespace, "rollout", "undo", "deployment/web");
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await reach(() => images(namespace), ["web:1", "web:1", "web:1", "web:1"]);
     });
 
     it("replaces all pods at once with strategy Recreate, and none while paused", async () => {
         const namespace = await freshNamespace();
         await kubectl.apply(deployment(namespace, { replicas: 2, strategy: { type: "Recreate" } }));
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await kubectl.run("-n", namespace, "rollout", "pause", "deployment/web");
         await kubectl.run("-n", namespace, "set", "image", "deployment/web", "web=web:2");
         await kubectl.run("-n", namespace, "scale", "deployment/web", "--replicas=3");
         await reach(() => images(namespace), ["web:1", "web:1", "web:1"]);
         await kubectl.run("-n", namespace, "rollout", "resume", "deployment/web");
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await reach(() => images(namespace), ["web:2", "web:2", "web:2"]);
     });
 
@@ -168,7 +172,7 @@ export function workloadSuite(start: () => Promise<Site>): void {
         const namespace = await freshNamespace();
         for (const image of ["web:1", "web:2", "web:3", "web:4"]) {
             await kubectl.apply(deployment(namespace, { replicas: 1, revisionHistoryLimit: 1 }, image));
-            await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+            await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         }
         await reach(
             async () => (await kubectl.json<Listed<unknown>>("-n", namespace, "get", "replicasets")).items.length,
@@ -202,17 +206,17 @@ export function workloadSuite(start: () => Promise<Site>): void {
         const namespace = await freshNamespace();
         const nodeSelector = { "kubernetes.io/hostname": "two" };
         await kubectl.apply(daemonSet(namespace, { template: template("web:1", { nodeSelector }) }));
-        await kubectl.run("-n", namespace, "rollout", "status", "daemonset/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "daemonset/web", "--timeout=120s");
         expect((await pods(namespace)).map(({ spec }) => spec.nodeName)).toEqual(["two"]);
         await kubectl.apply(daemonSet(namespace));
-        await kubectl.run("-n", namespace, "rollout", "status", "daemonset/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "daemonset/web", "--timeout=120s");
         await reach(async () => (await pods(namespace)).map(({ spec }) => spec.nodeName).sort(), ["one", "two"]);
         await kubectl.run("-n", namespace, "set", "image", "daemonset/web", "web=web:2");
-        await kubectl.run("-n", namespace, "rollout", "status", "daemonset/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "daemonset/web", "--timeout=120s");
         await reach(() => images(namespace), ["web:2", "web:2"]);
         expect(await kubectl.run("-n", namespace, "rollout", "history", "daemonset/web")).toMatch(/^3 +<none>/m);
         await kubectl.run("-n", namespace, "rollout", "undo", "daemonset/web");
-        await kubectl.run("-n", namespace, "rollout", "status", "daemonset/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "daemonset/web", "--timeout=120s");
         await reach(() => images(namespace), ["web:1", "web:1"]);
     });
 
@@ -239,13 +243,13 @@ export function workloadSuite(start: () => Promise<Site>): void {
             metadata: { name: "db", namespace },
             spec: { replicas: 2, serviceName: "db", selector, template: template("web:1") },
         });
-        await kubectl.run("-n", namespace, "rollout", "status", "statefulset/db", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "statefulset/db", "--timeout=120s");
         await kubectl.run("-n", namespace, "set", "image", "statefulset/db", "web=web:2");
-        await kubectl.run("-n", namespace, "rollout", "status", "statefulset/db", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "statefulset/db", "--timeout=120s");
         expect((await pods(namespace)).map(({ metadata }) => metadata.name)).toEqual(["db-0", "db-1"]);
         await reach(() => images(namespace), ["web:2", "web:2"]);
         await kubectl.run("-n", namespace, "rollout", "undo", "statefulset/db");
-        await kubectl.run("-n", namespace, "rollout", "status", "statefulset/db", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "statefulset/db", "--timeout=120s");
         await reach(() => images(namespace), ["web:1", "web:1"]);
     });
 
@@ -272,7 +276,7 @@ export function workloadSuite(start: () => Promise<Site>): void {
             expect((await events(namespace, "FailedScheduling")).length).toBeGreaterThanOrEqual(2),
         );
         await kubectl.run("label", "node", "two", "zone=north");
-        await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod/selective", "--timeout=20s");
+        await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod/selective", "--timeout=120s");
         await kubectl.run("label", "node", "two", "zone-");
         await eventually(async () => {
             expect(await events(namespace, "Scheduled")).toContain(
@@ -290,10 +294,10 @@ export function workloadSuite(start: () => Promise<Site>): void {
                 pod(namespace, "plain"),
                 pod(namespace, "tolerant", { tolerations: [{ key: "only", operator: "Exists" }] }),
             );
-            await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod/tolerant", "--timeout=20s");
+            await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod/tolerant", "--timeout=120s");
             await reach(async () => (await pods(namespace)).map(({ spec }) => spec.nodeName), [undefined, "two"]);
             await kubectl.run("uncordon", "one");
-            await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod/plain", "--timeout=20s");
+            await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod/plain", "--timeout=120s");
         } finally {
             await kubectl.try(["uncordon", "one"]);
             await kubectl.run("taint", "node", "two", "only-");
@@ -307,12 +311,12 @@ export function workloadSuite(start: () => Promise<Site>): void {
         ];
         const required = "requiredDuringSchedulingIgnoredDuringExecution";
         await kubectl.apply(pod(namespace, "first"));
-        await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod/first", "--timeout=20s");
+        await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod/first", "--timeout=120s");
         await kubectl.apply(
             pod(namespace, "near", { affinity: { podAffinity: { [required]: term("first") } } }),
             pod(namespace, "far", { affinity: { podAntiAffinity: { [required]: term("first") } } }),
         );
-        await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=20s");
+        await kubectl.run("-n", namespace, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s");
         const where = Object.fromEntries(
             (await pods(namespace)).map(({ metadata, spec }) => [metadata.name, spec.nodeName]),
         );
@@ -332,7 +336,7 @@ export function workloadSuite(start: () => Promise<Site>): void {
     it("runs a Job to completion, and removes it when its time is over", async () => {
         const namespace = await freshNamespace();
         await kubectl.apply(job(namespace, { completions: 3, parallelism: 2 }));
-        await kubectl.run("-n", namespace, "wait", "--for=condition=Complete", "job/work", "--timeout=20s");
+        await kubectl.run("-n", namespace, "wait", "--for=condition=Complete", "job/work", "--timeout=120s");
         const { status } = await kubectl.json<{ status: Record<string, unknown> }>(
             "-n",
             namespace,
@@ -353,7 +357,7 @@ export function workloadSuite(start: () => Promise<Site>): void {
     it("fails a Job that fails too often", async () => {
         const namespace = await freshNamespace();
         await kubectl.apply(job(namespace, { backoffLimit: 0 }, "ends/badly"));
-        await kubectl.run("-n", namespace, "wait", "--for=condition=Failed", "job/work", "--timeout=20s");
+        await kubectl.run("-n", namespace, "wait", "--for=condition=Failed", "job/work", "--timeout=120s");
         const { status } = await kubectl.json<{ status: { failed: number; conditions: { reason: string }[] } }>(
             ...["-n", namespace, "get", "job", "work"],
         );
@@ -364,18 +368,18 @@ export function workloadSuite(start: () => Promise<Site>): void {
     it("deletes what a deleted owner leaves: in the background, in the foreground, or not at all", async () => {
         const namespace = await freshNamespace();
         await kubectl.apply(deployment(namespace, { replicas: 2 }));
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await kubectl.run("-n", namespace, "delete", "deployment", "web", "--cascade=orphan");
         expect(await count(namespace, "replicasets")).toBe(1);
         expect(await count(namespace, "pods")).toBe(2);
         await kubectl.apply(deployment(namespace, { replicas: 2 }));
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         expect(await count(namespace, "replicasets")).toBe(1);
-        await kubectl.run("-n", namespace, "delete", "deployment", "web", "--cascade=foreground", "--timeout=20s");
+        await kubectl.run("-n", namespace, "delete", "deployment", "web", "--cascade=foreground", "--timeout=120s");
         expect(await count(namespace, "replicasets")).toBe(0);
         expect(await count(namespace, "pods")).toBe(0);
         await kubectl.apply(deployment(namespace, { replicas: 2 }));
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
         await kubectl.run("-n", namespace, "delete", "deployment", "web");
         await reach(async () => [await count(namespace, "replicasets"), await count(namespace, "pods")], [0, 0]);
     });
@@ -387,8 +391,8 @@ export function workloadSuite(start: () => Promise<Site>): void {
             kind: "ConfigMap",
             metadata: { name: "settings", namespace },
         });
-        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=20s");
-        await kubectl.run("delete", "namespace", namespace, "--timeout=30s");
+        await kubectl.run("-n", namespace, "rollout", "status", "deployment/web", "--timeout=120s");
+        await kubectl.run("delete", "namespace", namespace, "--timeout=120s");
         const { items } = await kubectl.json<Listed<unknown>>("get", "configmaps,pods,replicasets", "--all-namespaces");
         expect(items.filter((item) => JSON.stringify(item).includes(`"${namespace}"`))).toEqual([]);
     });
