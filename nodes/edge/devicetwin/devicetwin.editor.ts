@@ -13,6 +13,7 @@ RED.nodes.registerType("kubeedge-devicetwin", {
         identity: { value: "", type: "kubeedge-identity", required: true },
         store: { value: "", type: "kubeedge-store", required: true },
         offlinePolicy: { value: "", validate: oneOf("newest", "all") },
+        keptReports: { value: "", validate: integer(0, 100000000) },
         historyLength: { value: "", validate: integer(0, 1000000) },
         refreshMs: { value: "", validate: integer(0, 86400000) },
         oneSegmentIds: { value: false },

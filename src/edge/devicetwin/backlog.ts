@@ -14,33 +14,38 @@ export class Backlog {
     readonly #store: DocumentStore;
     readonly #commits: GroupCommit;
     readonly #limit: number;
+    readonly #gaveUp: () => void;
     readonly #ends = new Map<string, { first: number; next: number }>();
-    #dropped = 0;
+    #size = 0;
 
-    constructor(store: DocumentStore, commits: GroupCommit, limit: number) {
+    /** `limit`: of all devices together. Over it the longest queue loses its oldest report, and `gaveUp` is told. */
+    constructor(store: DocumentStore, commits: GroupCommit, limit: number, gaveUp: () => void) {
         this.#store = store;
         this.#commits = commits;
         this.#limit = limit;
+        this.#gaveUp = gaveUp;
     }
 
+    /** Looks at the two ends of each queue, never at what lies between: that may be a day's reports. */
     async load(): Promise<void> {
-        for (const { key } of await this.#store.scan(REPORT)) {
-            const slash = key.lastIndexOf("/");
-            const number = Number(key.slice(slash + 1));
-            const device = key.slice(REPORT.length, slash);
-            const ends = this.#ends.get(device);
-            if (ends === undefined) this.#ends.set(device, { first: number, next: number + 1 });
-            else ends.next = number + 1;
+        let [oldest] = await this.#store.scan(REPORT, { limit: 1 });
+        while (oldest !== undefined) {
+            const device = oldest.key.slice(REPORT.length, oldest.key.lastIndexOf("/"));
+            const [newest = oldest] = await this.#store.scan(`${REPORT}${device}/`, { reverse: true, limit: 1 });
+            const ends = { first: numberOf(oldest.key), next: numberOf(newest.key) + 1 };
+            this.#ends.set(device, ends);
+            this.#size += ends.next - ends.first;
+            [oldest] = await this.#store.scan(REPORT, { after: newest.key, limit: 1 });
         }
+    }
+
+    /** Reports of all devices that the cloud has not confirmed. */
+    get size(): number {
+        return this.#size;
     }
 
     get devices(): Iterable<string> {
         return this.#ends.keys();
-    }
-
-    /** Reports given up because a device's queue was full. */
-    get dropped(): number {
-        return this.#dropped;
     }
 
     /** The number of the oldest report, and the one after the newest. */
@@ -57,10 +62,8 @@ export class Backlog {
         }
         this.#commits.put(keyOf(device, ends.next), () => report);
         ends.next += 1;
-        if (ends.next - ends.first > this.#limit) {
-            this.#dropped += 1;
-            this.confirmed(device, ends.first);
-        }
+        this.#size += 1;
+        while (this.#size > this.#limit) this.#giveUpOne();
     }
 
     async read(device: string, from: number, count: number): Promise<readonly (readonly [number, KeptReport])[]> {
@@ -73,16 +76,36 @@ export class Backlog {
     confirmed(device: string, upTo: number): void {
         const ends = this.#ends.get(device);
         if (ends === undefined) return;
-        for (; ends.first <= upTo && ends.first < ends.next; ends.first += 1)
+        for (; ends.first <= upTo && ends.first < ends.next; ends.first += 1) {
             this.#commits.delete(keyOf(device, ends.first));
+            this.#size -= 1;
+        }
     }
 
     forget(device: string): void {
         this.confirmed(device, Number.MAX_SAFE_INTEGER);
         this.#ends.delete(device);
     }
+
+    /** So a device that reports often gives way before those that report seldom. */
+    #giveUpOne(): void {
+        let longest: string | undefined;
+        let most = 0;
+        for (const [device, { first, next }] of this.#ends) {
+            if (next - first <= most) continue;
+            most = next - first;
+            longest = device;
+        }
+        if (longest === undefined) return;
+        this.confirmed(longest, this.ends(longest).first);
+        this.#gaveUp();
+    }
 }
 
 function keyOf(device: string, number: number): string {
     return `${REPORT}${device}/${String(number).padStart(DIGITS, "0")}`;
+}
+
+function numberOf(key: string): number {
+    return Number(key.slice(key.lastIndexOf("/") + 1));
 }

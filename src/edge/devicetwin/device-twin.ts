@@ -42,13 +42,22 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
 
     constructor(config: DeviceTwinConfig, ports: DeviceTwinPorts) {
         super();
-        const { clock, log } = ports;
+        const { clock, log, metrics } = ports;
         const store = below(ports.store, "devicetwin/");
         const registry = new Registry(store);
         const toCloud = (envelope: Envelope): void => this.#emit("edgehub", envelope);
         this.#registry = registry;
         this.#log = log;
-        this.#reporter = new Reporter({ config, clock, log, store, registry, send: toCloud });
+        this.#reporter = new Reporter({
+            config,
+            clock,
+            log,
+            metrics,
+            store,
+            registry,
+            send: toCloud,
+            gaveUp: () => this.#showState(),
+        });
         const context = new TwinContext({
             config,
             clock,
@@ -129,6 +138,9 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
     }
 
     #showState(): void {
-        this.report({ level: "ready", text: "devices", params: { count: this.#registry.records.size } });
+        const count = this.#registry.records.size;
+        const { givenUp } = this.#reporter;
+        if (givenUp === 0) this.report({ level: "ready", text: "devices", params: { count } });
+        else this.report({ level: "busy", text: "givenUp", params: { count, givenUp } });
     }
 }

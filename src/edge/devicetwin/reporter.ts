@@ -2,6 +2,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { errorText } from "../../core/errors/redge-error.ts";
 import type { Logger } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
 import type { Envelope } from "../../envelope/envelope.ts";
 import type { DocumentStore } from "../../store/store.ts";
 import type { PropertyInstance } from "../mappers/device-instance.ts";
@@ -9,6 +10,7 @@ import { Backlog, type KeptReport } from "./backlog.ts";
 import { BacklogUplink } from "./backlog-uplink.ts";
 import type { DeviceTwinConfig } from "./config.ts";
 import type { TwinChange } from "./documents.ts";
+import { KeptReports, roomForReports } from "./kept-reports.ts";
 import type { DeviceRecord, TwinProperty } from "./records.ts";
 import type { Registry } from "./registry.ts";
 import { Uplink } from "./uplink.ts";
@@ -17,13 +19,13 @@ export interface ReporterParts {
     readonly config: DeviceTwinConfig;
     readonly clock: Clock;
     readonly log: Logger;
+    readonly metrics: Metrics;
     readonly store: DocumentStore;
     readonly registry: Registry;
     readonly send: (envelope: Envelope) => void;
+    /** Kept reports were given up; see `givenUp`. */
+    readonly gaveUp: () => void;
 }
-
-/** Reports of a device kept for the cloud when the policy is "all"; beyond that the oldest go. */
-const MAX_BACKLOG = 100_000;
 
 /** Tells the cloud what changed, by the policy of each property: the newest value, or every report in its order. */
 export class Reporter {
@@ -31,9 +33,10 @@ export class Reporter {
     readonly #config: DeviceTwinConfig;
     readonly #uplink: Uplink;
     readonly #backlog: Backlog;
+    readonly #kept: KeptReports;
     readonly #backlogUplink: BacklogUplink;
 
-    constructor({ config, clock, log, store, registry, send }: ReporterParts) {
+    constructor({ config, clock, log, metrics, store, registry, send, gaveUp }: ReporterParts) {
         this.#registry = registry;
         this.#config = config;
         this.#uplink = new Uplink({
@@ -48,7 +51,9 @@ export class Reporter {
             },
             current: (id) => registry.records.get(id),
         });
-        const backlog = new Backlog(store, registry.commits, MAX_BACKLOG);
+        const limit = config.keptReports || roomForReports();
+        const backlog = new Backlog(store, registry.commits, limit, () => this.#kept.gaveUp());
+        this.#kept = new KeptReports({ clock, log, metrics, limit, size: () => backlog.size, told: gaveUp });
         this.#backlog = backlog;
         this.#backlogUplink = new BacklogUplink({
             clock,
@@ -62,6 +67,12 @@ export class Reporter {
 
     async load(): Promise<void> {
         await this.#backlog.load();
+        this.#kept.start();
+    }
+
+    /** Kept reports that were given up since this process started. */
+    get givenUp(): number {
+        return this.#kept.givenUp;
     }
 
     /** Whether every report of a property goes to the cloud, rather than its newest value: as the Device says, else the node. */
@@ -105,6 +116,7 @@ export class Reporter {
     }
 
     stop(): void {
+        this.#kept.stop();
         this.#uplink.stop();
         this.#backlogUplink.linkDown();
     }

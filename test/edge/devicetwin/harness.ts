@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseConfig } from "../../../src/core/config.ts";
-import { silentLogger } from "../../../src/core/log.ts";
+import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { noMetrics } from "../../../src/core/metrics.ts";
 import {
@@ -49,12 +49,16 @@ export interface Harness {
     confirmAll(): Promise<void>;
 }
 
-export async function startTwin(config: Partial<DeviceTwinConfig> = {}, store: DocumentStore = new MemoryStore()) {
+export async function startTwin(
+    config: Partial<DeviceTwinConfig> = {},
+    store: DocumentStore = new MemoryStore(),
+    log: Logger = silentLogger,
+) {
     const clock = new ManualClock();
     const twin = new DeviceTwin(parseConfig<DeviceTwinConfig>(deviceTwinConfig, config), {
         clock,
         store,
-        log: silentLogger,
+        log,
         metrics: noMetrics,
         random: () => 0.5,
     });
