@@ -7,6 +7,9 @@ const EXECUTABLES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin
 
 export const chromiumPart: Part = program("chromium", ...EXECUTABLES);
 
+/** How long a busy machine may take, not how long it should. */
+const PATIENCE_MS = 180_000;
+
 const QUIET = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -34,9 +37,9 @@ export class Editor {
     /** Opens the editor and waits until a flow is drawn; logs in first where that is asked for. */
     static async open(url: string, login?: { readonly user: string; readonly password: string }): Promise<Editor> {
         const executablePath = EXECUTABLES.find((path) => existsSync(path)) ?? "";
-        const browser = await chromium.launch({ executablePath, args: QUIET });
+        const browser = await chromium.launch({ executablePath, args: QUIET, timeout: PATIENCE_MS });
         const editor = new Editor(browser, await browser.newPage({ viewport: { width: 1920, height: 800 } }));
-        editor.page.setDefaultTimeout(60_000);
+        editor.page.setDefaultTimeout(PATIENCE_MS);
         await editor.#withoutTips();
         await editor.page.goto(url);
         if (login !== undefined) {
@@ -44,7 +47,7 @@ export class Editor {
             await editor.page.fill("#node-dialog-login-password", login.password);
             await editor.page.click("#node-dialog-login-submit");
         }
-        await editor.page.waitForSelector(".red-ui-flow-node", { timeout: 60_000 });
+        await editor.page.waitForSelector(".red-ui-flow-node");
         // The refusal that made the editor ask for a login.
         if (login !== undefined) editor.takeComplaints();
         return editor;

@@ -117,7 +117,7 @@ export class TestNodeRed {
     async stop(): Promise<void> {
         if (this.#child.exitCode === null && this.#child.signalCode === null) {
             const exited = new Promise<void>((resolve) => this.#child.once("exit", () => resolve()));
-            const bound = setTimeout(() => this.#child.kill("SIGKILL"), 20_000);
+            const bound = setTimeout(() => this.#child.kill("SIGKILL"), 60_000);
             if (this.#child.connected) this.#child.disconnect();
             await exited;
             clearTimeout(bound);

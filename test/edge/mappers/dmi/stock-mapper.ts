@@ -78,7 +78,7 @@ export async function startStockMapper(
         Record<string, (request: Message, options: grpc.CallOptions, done: grpc.requestCallback<Message>) => void>;
     const manager: StockMapper["manager"] = (method, request) =>
         new Promise((resolve, reject) =>
-            client[method]?.(request, { deadline: Date.now() + 10_000 }, (error, response) =>
+            client[method]?.(request, { deadline: Date.now() + 90_000 }, (error, response) =>
                 error === null && response !== undefined ? resolve(response) : reject(error),
             ),
         );
