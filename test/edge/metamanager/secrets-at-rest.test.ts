@@ -70,7 +70,11 @@ async function filesWith(folder: string, text: string): Promise<string[]> {
     for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
         if (!entry.isFile()) continue;
         const path = join(entry.parentPath, entry.name);
-        const bytes = await readFile(path);
+        const bytes = await readFile(path).catch((thrown: unknown) => {
+            // What has gone between the listing and the look, as a file that was written anew, holds nothing.
+            if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return Buffer.alloc(0);
+            throw thrown;
+        });
         if (wanted.some((one) => bytes.includes(one))) found.push(relative(folder, path));
     }
     return found;
