@@ -63,7 +63,7 @@ export class DmiRig {
         const dmi = new DmiServer(
             parseConfig<DmiConfig>(dmiConfig, {
                 socketPath: join(this.folder, "dmi.sock"),
-                livenessMs: 100,
+                livenessMs: 1000,
                 ...config,
             }),
             { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random, store },

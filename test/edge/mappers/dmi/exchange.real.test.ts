@@ -47,7 +47,7 @@ async function gateway(target?: string) {
     await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
     await harness.cloud("insert", "default/device/thermo-1", device(target));
     const store = new MemoryStore();
-    const config = parseConfig<DmiConfig>(dmiConfig, { socketPath: join(folder, "dmi.sock"), livenessMs: 100 });
+    const config = parseConfig<DmiConfig>(dmiConfig, { socketPath: join(folder, "dmi.sock"), livenessMs: 1000 });
     const start = async (): Promise<() => Promise<void>> => {
         const ports = { clock: systemClock, log: silentLogger, metrics: noMetrics, random: Math.random, store };
         const dmi = new DmiServer(config, ports);
