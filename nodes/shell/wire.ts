@@ -8,7 +8,7 @@ import type { Message } from "./red.ts";
 
 /**
  * Reads a message on a wire. Made for components, but forgiving to what people make by hand: a missing header is made,
- * a missing `route.resource` is taken from `topic`.
+ * a missing `route.resource` is taken from `topic`. An answer may have none: it is known by what it answers.
  * @throws REDGE_ENVELOPE_INVALID
  */
 export function toEnvelope(message: Message, nowMs: number): Envelope {
@@ -23,7 +23,8 @@ export function toEnvelope(message: Message, nowMs: number): Envelope {
         route: { ...route, resource: route["resource"] || message.topic },
         content: content(message.payload),
     });
-    if (envelope.route.resource === "") throw invalid("route.resource", "is missing, and there is no topic");
+    if (envelope.route.resource === "" && envelope.header.parent_msg_id === undefined)
+        throw invalid("route.resource", "is missing, and there is no topic");
     if (envelope.route.operation === "") throw invalid("route.operation", "is missing");
     const node = message["node"];
     if (node === undefined || node === null || node === "") return envelope;

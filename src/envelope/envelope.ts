@@ -113,6 +113,9 @@ export const Operation = {
     renew: "renew",
 } as const;
 
+/** Redge, cloud side: the resource by which a router asks CloudHub (operation `query`) who is connected; answered by `connect`s. */
+export const CONNECTED_NODES = "nodes";
+
 /** Groups of KubeEdge v1.23 (wire protocol, section 2.4). */
 export const Group = {
     resource: "resource",

@@ -31,6 +31,12 @@ describe("a message becomes an envelope", () => {
         expect(envelope.header.msg_id).toMatch(/^[0-9a-f-]{36}$/);
     });
 
+    test("when it answers, also without a resource, as a service bus does", () => {
+        const route = { source: "servicebus", group: "user", operation: "upload", resource: "" };
+        const answer = newEnvelope({ route, content: { status_code: 200 }, parentId: "p" });
+        expect(toEnvelope(toMessage(answer, fresh), NOW_MS)).toMatchObject({ header: { parent_msg_id: "p" }, route });
+    });
+
     test("with the resource of the route before the topic", () => {
         const route = { operation: "update", resource: "default/pod/a" };
         expect(toEnvelope({ topic: "something else", route }, NOW_MS).route.resource).toBe("default/pod/a");

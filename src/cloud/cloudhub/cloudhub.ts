@@ -3,7 +3,7 @@ import type { Timer } from "../../core/clock.ts";
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
 import { asRecord, asText } from "../../core/json.ts";
-import { type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
+import { CONNECTED_NODES, type Envelope, Group, newEnvelope, Operation, Source } from "../../envelope/envelope.ts";
 import { parseResource } from "../../envelope/resource.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
@@ -122,6 +122,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
     }
 
     async receive(envelope: Envelope): Promise<void> {
+        if (asksForNodes(envelope)) return this.#tellWhoIsThere();
         if (!this.#running) throw new RedgeError("REDGE_LINK_STOPPED", { hub: "CloudHub" });
         const node = envelope.node ?? "";
         if (node === "") throw new RedgeError("REDGE_LINK_NO_NODE");
@@ -202,7 +203,7 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
     /** Makes the controllers offer everything the node should have. */
     #announce(session: NodeSession): void {
         session.downlink.learn(this.#ledger.acknowledged(session.node, session.store));
-        this.#tellNodes(session, Operation.connect, { peer: session.redge === undefined ? "kubeedge" : "redge" });
+        this.#tellNodes(session, Operation.connect, { peer: peerOf(session) });
     }
 
     #left(session: NodeSession, code: number, reason: string): void {
@@ -234,9 +235,15 @@ export class CloudHub extends WireComponent<CloudHubOutput> {
         this.#end(session, CloseCode.forbidden, asText(reason) ?? "it asked for what is another's");
     }
 
-    #tellNodes({ node }: NodeSession, operation: string, content: unknown): void {
+    #tellNodes({ node }: NodeSession, operation: string, content: unknown, output: "nodes" | "user" = "nodes"): void {
         const route = { source: Source.cloudhub, group: Group.hub, operation, resource: `node/${node}` };
-        this.send("nodes", newEnvelope({ route, content, node, timestamp: this.#ports.clock.nowMs() }));
+        this.send(output, newEnvelope({ route, content, node, timestamp: this.#ports.clock.nowMs() }));
+    }
+
+    /** For a router that was deployed alone. It hears of everybody who joins later, so a hub that does not run yet says nothing. */
+    #tellWhoIsThere(): void {
+        for (const session of this.#sessions.values())
+            this.#tellNodes(session, Operation.connect, { peer: peerOf(session) }, "user");
     }
 
     #deleted(node: string): void {
@@ -278,4 +285,12 @@ function isNodeDeletion({ route }: Envelope, node: string): boolean {
 function syncRecord(object: PushedObject, store: string): SyncRecord {
     const { uid, apiVersion, kind, namespace, name, resourceVersion = "0" } = object;
     return { uid, apiVersion, kind, namespace, name, resourceVersion, store };
+}
+
+function peerOf({ redge }: NodeSession): "kubeedge" | "redge" {
+    return redge === undefined ? "kubeedge" : "redge";
+}
+
+function asksForNodes({ route, node }: Envelope): boolean {
+    return node === undefined && route.operation === Operation.query && route.resource === CONNECTED_NODES;
 }

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText, RedgeError } from "../../core/errors/redge-error.ts";
-import { type Envelope, Group, Operation, responseTo, Source } from "../../envelope/envelope.ts";
+import {
+    CONNECTED_NODES,
+    type Envelope,
+    Group,
+    newEnvelope,
+    Operation,
+    responseTo,
+    Source,
+} from "../../envelope/envelope.ts";
 import { payloadIn } from "../../envelope/payload.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import type { CloudIdentity } from "../../link/identity/ports.ts";
@@ -73,6 +81,13 @@ export class Router extends WireComponent<"cloudhub"> {
         this.#stopping = new AbortController();
         this.report({ level: "connecting", text: "connecting" });
         this.#port = await this.#listener.start();
+        const route = {
+            source: Source.routerEventbus,
+            group: Group.hub,
+            operation: Operation.query,
+            resource: CONNECTED_NODES,
+        };
+        this.send("cloudhub", newEnvelope({ route, content: null, timestamp: this.#ports.clock.nowMs() }));
         await this.#rules.start();
     }
 

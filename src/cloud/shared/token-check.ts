@@ -16,11 +16,13 @@ const tokenReview: ResourceType = {
     namespaced: false,
 };
 const REMEMBER_MS = 30_000;
+/** Who is let in now is not to wait for it; long enough that one who keeps asking does not ask the cluster each time. */
+const REMEMBER_REFUSAL_MS = 1000;
 const REMEMBERED_MOST = 1000;
 
 /**
  * Asks the cluster whose bearer token a caller shows, and whether that user may do something. Answers are remembered for
- * half a minute; tokens only as their hash.
+ * half a minute, refusals for a second; tokens only as their hash.
  */
 export class TokenCheck {
     readonly #cluster: KubeClient;
@@ -44,7 +46,10 @@ export class TokenCheck {
         if (known !== undefined && known.untilMs > nowMs) return known.verdict;
         const verdict = await this.#ask(token, wanted);
         this.#answers.delete(key);
-        this.#answers.set(key, { verdict, untilMs: nowMs + REMEMBER_MS });
+        this.#answers.set(key, {
+            verdict,
+            untilMs: nowMs + (verdict === "allowed" ? REMEMBER_MS : REMEMBER_REFUSAL_MS),
+        });
         for (const oldest of this.#answers.keys()) {
             if (this.#answers.size <= REMEMBERED_MOST) break;
             this.#answers.delete(oldest);

@@ -86,6 +86,8 @@ describe("Router", () => {
         router.on("output", (_, envelope) => sent.push(envelope));
         await router.start();
         await clock.advance(0);
+        // So that one that was deployed alone hears of the nodes that are there.
+        expect(taken()).toEqual(["router_eventbus query nodes"]);
     };
     const up = (
         operation: string,
