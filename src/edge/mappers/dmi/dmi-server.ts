@@ -188,7 +188,7 @@ export class DmiServer extends WireComponent<"devicetwin"> {
         const link = this.#link(registration, {});
         const { answer, devices } =
             request["withData"] === true
-                ? answerWith(this.#devicesOf(registration.protocol), this.#library?.answerBytes ?? (() => 0))
+                ? answerWith(this.#devicesOf(registration.protocol))
                 : { answer: { modelList: [], deviceList: [] }, devices: [] };
         link.toldWith(devices);
         await this.#keep(registration, link);

@@ -13,8 +13,6 @@ export interface DmiGrpc {
     readonly managerService: Grpc.ServiceDefinition;
     /** @throws REDGE_DEVICE_MESSAGE when the bytes are not the request of that call */
     readonly decode: (call: ManagerCall, bytes: Buffer) => DmiMessage;
-    /** How many bytes the answer to a registration has on the wire. */
-    readonly answerBytes: (answer: DmiMessage) => number;
     readonly mapperClient: Grpc.ServiceClientConstructor;
 }
 
@@ -45,9 +43,7 @@ export async function loadGrpc(): Promise<DmiGrpc> {
         checkEncoding(`${name}Request`, bytes);
         return requests.get(name)?.(bytes) as DmiMessage;
     };
-    const answerBytes = (answer: DmiMessage): number =>
-        manager.service["MapperRegister"]?.responseSerialize(answer).length ?? 0;
-    return { grpc, managerService, decode, answerBytes, mapperClient };
+    return { grpc, managerService, decode, mapperClient };
 }
 
 type UnaryMethod = (

@@ -224,10 +224,16 @@ const hashes = new WeakMap<ServedDevice, string>();
 function wantedDevice(served: ServedDevice): Wanted {
     const { instance, device, modelId } = served;
     const request = (): DmiMessage => ({ device: toDmiDevice(instance, device) });
-    const hash = hashes.get(served) ?? hashOf(request());
-    hashes.set(served, hash);
+    const hash = hashes.get(served) ?? hashOfDevice(served, request());
     const after = modelId === undefined ? {} : { after: `model ${modelId}` };
     return { key: `device ${instance.id}`, hash, request, insert: "RegisterDevice", update: "UpdateDevice", ...after };
+}
+
+/** `request` is the device as it is told. */
+export function hashOfDevice(served: ServedDevice, request: DmiMessage): string {
+    const hash = hashOf(request);
+    hashes.set(served, hash);
+    return hash;
 }
 
 function wantedModel({ modelId = "", model }: ServedDevice): Wanted {

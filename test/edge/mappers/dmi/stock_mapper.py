@@ -107,6 +107,6 @@ for line in sys.stdin:
         else:
             payload = json_format.ParseDict(order["request"], messages[method + "Request"]()).SerializeToString()
         call = channel.unary_unary("/v1beta1.DeviceManagerService/" + method, response_deserializer=messages[method + "Response"].FromString)
-        say(id=order["id"], response=plain(call(payload, timeout=10, wait_for_ready=True)))
+        say(id=order["id"], response=plain(call(payload, timeout=120, wait_for_ready=True)))
     except grpc.RpcError as error:
         say(id=order["id"], code=error.code().value[0], message=error.details())
