@@ -47,8 +47,11 @@ export function parseDeviceMessage(envelope: Envelope): DeviceMessage | undefine
     const device = `${namespace}/${name}`;
     const content = contentOf(envelope);
     if (what === "state/update") return { kind: "state", device, report: stateReport(content) };
-    const twin = asRecord(content["twin"]);
-    return { kind: "twin", device, reports: Object.keys(twin).map((key) => propertyReport(key, asRecord(twin[key]))) };
+    // What is present comes ahead of its place among a property's reports; those that follow are older, and known as such.
+    const reports = [content["twin"], content["present"]].flatMap((given) =>
+        Object.entries(asRecord(given)).map(([key, twin]) => propertyReport(key, asRecord(twin))),
+    );
+    return { kind: "twin", device, reports };
 }
 
 /** KubeEdge's edge sends some contents as JSON text. */

@@ -20,7 +20,8 @@ interface Outgoing {
     readonly inFlight: Map<string, { readonly number: number; readonly report: KeptReport; readonly sentAtMs: number }>;
     /** The next report to send. */
     next: number;
-    reading: boolean;
+    /** How many are being read to be sent. */
+    reading: number;
 }
 
 /**
@@ -59,12 +60,19 @@ export class BacklogUplink {
         if (!this.#up) return;
         let outgoing = this.#devices.get(device);
         if (outgoing === undefined) {
-            outgoing = { inFlight: new Map(), next: this.#options.backlog.ends(device).first, reading: false };
+            outgoing = { inFlight: new Map(), next: this.#options.backlog.ends(device).first, reading: 0 };
             this.#devices.set(device, outgoing);
         }
         this.#expire(outgoing, device);
         this.#waiting.add(device);
         this.#serveWaiting();
+    }
+
+    /** Whether reports of the device wait for their turn, so that its newest one will be long in coming. */
+    isBehind(device: string): boolean {
+        const { first, next } = this.#options.backlog.ends(device);
+        const outgoing = this.#devices.get(device);
+        return next > Math.max(first, outgoing?.next ?? first) + (outgoing?.reading ?? 0);
     }
 
     linkDown(): void {
@@ -107,7 +115,7 @@ export class BacklogUplink {
     #serveWaiting(): void {
         for (const device of this.#waiting) {
             const outgoing = this.#devices.get(device);
-            const count = outgoing === undefined || outgoing.reading || !this.#up ? 0 : this.#due(device, outgoing);
+            const count = outgoing === undefined || outgoing.reading > 0 || !this.#up ? 0 : this.#due(device, outgoing);
             if (this.#owners.size + this.#reserved + count > WINDOW_OF_ALL) return;
             this.#waiting.delete(device);
             if (outgoing === undefined || count <= 0) continue;
@@ -123,7 +131,7 @@ export class BacklogUplink {
     }
 
     async #fill(device: string, outgoing: Outgoing, count: number): Promise<void> {
-        outgoing.reading = true;
+        outgoing.reading = count;
         this.#reserved += count;
         try {
             const reports = await this.#options.backlog.read(device, outgoing.next, count);
@@ -132,7 +140,7 @@ export class BacklogUplink {
             // What came during the reading, or what the window has no room for until something is confirmed.
             if (reports.length > 0 && this.#due(device, outgoing) > 0) this.#waiting.add(device);
         } finally {
-            outgoing.reading = false;
+            outgoing.reading = 0;
             this.#reserved -= count;
             this.#serveWaiting();
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Ports, WireComponent } from "../../core/component.ts";
 import { errorText } from "../../core/errors/redge-error.ts";
+import { isRecord } from "../../core/json.ts";
 import type { Logger } from "../../core/log.ts";
 import { type Envelope, Operation, Source } from "../../envelope/envelope.ts";
 import type { DocumentStore } from "../../store/store.ts";
@@ -107,7 +108,7 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
         } else if (route.source === MAPPER_SOURCE) {
             await this.#mappers.receive(envelope);
         } else if (route.source === Source.edgehub && route.resource === "link") {
-            this.#link(route.operation);
+            this.#link(envelope);
         } else if (await this.#cloud.receive(envelope)) {
             this.#showState();
         }
@@ -126,11 +127,11 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
         }));
     }
 
-    #link(operation: string): void {
+    #link({ route: { operation }, content }: Envelope): void {
         if (operation === Operation.disconnect) this.#reporter.linkDown();
         if (operation !== Operation.connect) return;
         this.#cloud.askMembership();
-        this.#reporter.linkUp();
+        this.#reporter.linkUp(isRecord(content) && content["peer"] === "redge");
     }
 
     #emit(output: DeviceTwinOutput, envelope: Envelope): void {

@@ -98,9 +98,16 @@ export function updateDelta(stamp: Stamp, record: DeviceRecord): object | undefi
     return Object.keys(delta).length === 0 ? undefined : { ...stamp, twin, delta };
 }
 
-/** `device/<id>/twin/edge_updated`, to the cloud. */
-export function edgeUpdated(stamp: Stamp, twins: Iterable<readonly [string, TwinProperty]>): object {
-    return { ...stamp, twin: Object.fromEntries([...twins].map(([key, property]) => [key, cloudTwin(property)])) };
+/** `device/<id>/twin/edge_updated`, to the cloud; `present` (Redge; KubeEdge ignores the key) runs ahead of reports that come later. */
+export function edgeUpdated(stamp: Stamp, twins: CloudTwins, present: CloudTwins = []): object {
+    const ahead = present.length === 0 ? {} : { present: cloudTwins(present) };
+    return { ...stamp, twin: cloudTwins(twins), ...ahead };
+}
+
+type CloudTwins = readonly (readonly [string, TwinProperty])[];
+
+function cloudTwins(twins: CloudTwins): object {
+    return Object.fromEntries(twins.map(([key, property]) => [key, cloudTwin(property)]));
 }
 
 /** `device/<id>/state/update`, to the cloud: the state, and the calls that have ended (Redge; KubeEdge ignores the key). */

@@ -35,6 +35,8 @@ export class Reporter {
     readonly #backlog: Backlog;
     readonly #kept: KeptReports;
     readonly #backlogUplink: BacklogUplink;
+    /** Whether the cloud can do with a present value that is no report. */
+    #showsPresent = false;
 
     constructor({ config, clock, log, metrics, store, registry, send, gaveUp }: ReporterParts) {
         this.#registry = registry;
@@ -45,9 +47,11 @@ export class Reporter {
             send,
             // Not worth a flush of its own: a confirmation that is lost only makes a report be sent twice.
             confirmed: (record) => registry.putRecord(record),
-            newestGoes: (id, name) => {
+            wayOf: (id, name) => {
                 const property = this.#property(id, name);
-                return (property?.reportToCloud ?? true) && !this.keepsAll(property);
+                if (!(property?.reportToCloud ?? true)) return undefined;
+                if (!this.keepsAll(property)) return "report";
+                return this.#showsPresent && this.#backlogUplink.isBehind(id) ? "present" : undefined;
             },
             current: (id) => registry.records.get(id),
         });
@@ -92,8 +96,8 @@ export class Reporter {
     }
 
     offer(record: DeviceRecord): void {
-        this.#uplink.offer(record);
         this.#backlogUplink.offer(record.id);
+        this.#uplink.offer(record);
     }
 
     confirm(parentId: string): void {
@@ -105,9 +109,10 @@ export class Reporter {
         this.#backlogUplink.linkDown();
     }
 
-    linkUp(): void {
-        this.#uplink.linkUp(this.#registry.records.values());
+    linkUp(showsPresent: boolean): void {
+        this.#showsPresent = showsPresent;
         this.#backlogUplink.linkUp();
+        this.#uplink.linkUp(this.#registry.records.values());
     }
 
     forget(device: string): void {

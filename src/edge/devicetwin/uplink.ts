@@ -13,14 +13,20 @@ interface InFlight {
     readonly sentAtMs: number;
 }
 
+/**
+ * As the report that it is, or only as what is present: every report of the property goes another way in its order, and is late. A
+ * present value is shown by a Redge cloud and is no report; KubeEdge knows none.
+ */
+export type NewestWay = "report" | "present";
+
 export interface UplinkOptions {
     readonly clock: Clock;
     readonly confirmTimeoutMs: number;
     readonly send: (envelope: Envelope) => void;
     /** Called after the cloud confirmed something of this record, to keep it. */
     readonly confirmed: (record: DeviceRecord) => void;
-    /** Whether the newest value of a property goes this way; the others stay, or go another. */
-    readonly newestGoes: (id: string, property: string) => boolean;
+    /** How the newest value of a property goes this way; the others stay, or go another. */
+    readonly wayOf: (id: string, property: string) => NewestWay | undefined;
     readonly current: (id: string) => DeviceRecord | undefined;
 }
 
@@ -88,14 +94,16 @@ export class Uplink {
     }
 
     #sendTwin(record: DeviceRecord): void {
-        const due: [string, TwinProperty][] = [];
+        const due: Record<NewestWay, [string, TwinProperty][]> = { report: [], present: [] };
         for (const [key, property] of record.twin) {
-            if (property.seq > property.confirmed && this.#options.newestGoes(record.id, key))
-                due.push([key, property]);
+            const way = property.seq > property.confirmed ? this.#options.wayOf(record.id, key) : undefined;
+            if (way !== undefined) due[way].push([key, property]);
         }
-        if (due.length === 0) return;
-        const keys = new Map(due.map(([key, property]) => [key, property.seq]));
-        const id = this.#send(record, "twin/edge_updated", edgeUpdated(this.#stamp(), due), { keys });
+        const { report, present } = due;
+        if (report.length + present.length === 0) return;
+        const keys = new Map([...report, ...present].map(([key, property]) => [key, property.seq]));
+        const content = edgeUpdated(this.#stamp(), report, present);
+        const id = this.#send(record, "twin/edge_updated", content, { keys });
         this.#twinBusy.set(record.id, id);
     }
 

@@ -55,6 +55,8 @@ const TRIED = "tried";
 const ANY = "~";
 /** Contents kept in memory; what is beyond is read back when its turn comes. */
 const CACHE_BYTES = 4 * 1024 * 1024;
+/** Every so many messages it is the oldest of all, so that nothing waits for ever. */
+const OLDEST_EACH = 4;
 
 /** What has to reach the cloud, in order, on disk until it did. */
 export class Outbox {
@@ -65,6 +67,8 @@ export class Outbox {
     /** By key, in order of arrival. */
     readonly #entries = new Map<string, Entry>();
     readonly #unsent = new Map<string, Entry>();
+    /** Of these the ones that are not a kept report: the present, which does not wait behind the past. */
+    readonly #live = new Map<string, Entry>();
     readonly #sent = new Map<string, Entry>();
     /** The newest entry of a device that still takes values. */
     readonly #open = new Map<string, Entry>();
@@ -73,6 +77,7 @@ export class Outbox {
     /** Deletions that a full disk refused; they go along with the next write. */
     readonly #toDelete = new Set<string>();
     #sequence = 0;
+    #turn = 0;
     #bytes = 0;
     #cachedBytes = 0;
     #drops: Record<string, number> = {};
@@ -166,12 +171,18 @@ export class Outbox {
         }
     }
 
-    /** The next message that may be sent now, marked as sent; undefined when there is none yet. */
+    /**
+     * The next message that may be sent now, marked as sent; undefined when there is none yet. Kept reports are in order among
+     * themselves, and so are all others, which go before them: thousands of old reports hold up no state, event or newest value.
+     */
     async next(): Promise<Envelope | undefined> {
-        for (const entry of this.#unsent.values()) {
+        this.#turn = (this.#turn + 1) % OLDEST_EACH;
+        const first = this.#turn !== 0 && this.#live.size > 0 ? this.#live : this.#unsent;
+        for (const entry of first.values()) {
             this.#seal(entry);
             if (entry.writing > 0) return undefined;
             const envelope = entry.envelope ?? (await this.#store.get<Stored>(entry.key))?.envelope;
+            this.#live.delete(entry.key);
             if (!this.#unsent.delete(entry.key)) return this.next();
             if (envelope === undefined) {
                 this.#remove(entry);
@@ -179,7 +190,7 @@ export class Outbox {
             }
             this.#sent.set(entry.id, entry);
             entry.tried = true;
-            this.#triedKey = entry.key;
+            if (entry.key > this.#triedKey) this.#triedKey = entry.key;
             return envelope;
         }
         return undefined;
@@ -209,7 +220,11 @@ export class Outbox {
     rewind(): void {
         this.#sent.clear();
         this.#unsent.clear();
-        for (const [key, entry] of this.#entries) this.#unsent.set(key, entry);
+        this.#live.clear();
+        for (const [key, entry] of this.#entries) {
+            this.#unsent.set(key, entry);
+            if (!this.#kept.has(entry.id)) this.#live.set(key, entry);
+        }
     }
 
     /** Drops what is too old. */
@@ -237,7 +252,8 @@ export class Outbox {
         this.#entries.set(key, entry);
         this.#unsent.set(key, entry);
         if (isKept(envelope)) this.#kept.add(id);
-        else if (kind === "twin") this.#open.set(resource, entry);
+        else this.#live.set(key, entry);
+        if (!isKept(envelope) && kind === "twin") this.#open.set(resource, entry);
         return entry;
     }
 
@@ -305,6 +321,7 @@ export class Outbox {
         if (!this.#entries.delete(entry.key)) return;
         this.#kept.delete(entry.id);
         this.#unsent.delete(entry.key);
+        this.#live.delete(entry.key);
         if (this.#sent.get(entry.id) === entry) this.#sent.delete(entry.id);
         if (this.#open.get(entry.resource) === entry) this.#open.delete(entry.resource);
         this.#bytes -= entry.bytes;

@@ -270,6 +270,24 @@ describe("devices of a node", () => {
             expect(reply?.content ?? "OK").toBe("OK");
         });
 
+        test("what is present is shown at once; the reports that lead to it come after it, cost the API nothing and are confirmed", async () => {
+            const content = { twin: {}, present: { temperature: value("30", AT + 30, 30) } };
+            await rig.up("update", "device/default/t1/twin/edge_updated", content);
+            await rig.settle(1000);
+            expect(reported()["value"]).toBe("30");
+            rig.take();
+            rig.cluster.requests.length = 0;
+            for (let count = 1; count < 30; count += 1)
+                await report({ temperature: value(String(count), AT + count, count) });
+            await rig.settle(1000);
+            expect(reported()).toMatchObject({ value: "30", metadata: { timestamp: String(AT + 30) } });
+            expect(rig.take()).toHaveLength(29);
+            expect(rig.cluster.requests.filter((request) => request === "patch devicestatuses/t1")).toEqual([]);
+            await report({ temperature: value("31", AT + 31, 31) });
+            await rig.settle(1000);
+            expect(reported()["value"]).toBe("31");
+        });
+
         test("staleness is judged by what the API knows after a restart, too", async () => {
             await report({ temperature: value("2", AT, 5) });
             await rig.controller.stop();

@@ -4,6 +4,7 @@ import type { ComponentState } from "../../../src/core/component.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { roomForReports } from "../../../src/edge/devicetwin/kept-reports.ts";
 import { mapperReport } from "../../../src/edge/mappers/wire.ts";
+import type { Envelope } from "../../../src/envelope/envelope.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { ScanOptions } from "../../../src/store/store.ts";
 import { type Harness, startTwin, thermo, thermoModel } from "./harness.ts";
@@ -26,8 +27,12 @@ async function report(harness: Harness, name: string, from: number, to: number):
 /** The values that come when there is a link, by device. */
 async function arriving(harness: Harness): Promise<Record<string, number[]>> {
     await harness.twin.receive(link("connect"));
-    const values: Record<string, number[]> = {};
     await harness.clock.advance(0);
+    return keptValues(harness);
+}
+
+function keptValues(harness: Harness): Record<string, number[]> {
+    const values: Record<string, number[]> = {};
     for (const { header, route, content } of harness.sent.edgehub) {
         if (header.type !== "keep-all") continue;
         const { twin } = content as { twin: { temperature: { actual: { value: string } } } };
@@ -90,6 +95,61 @@ test("a start looks at the ends of the queues alone, and counts what is between"
         "a-b": [2, 101],
         b: [1, 100],
     });
+});
+
+/** What went to the cloud beside kept reports: the present values of devices. */
+function presentOf(harness: Harness): Record<string, number> {
+    const values: Record<string, number> = {};
+    for (const { header, route, content } of harness.sent.edgehub) {
+        const { present } = content as { present?: { temperature: { actual: { value: string } } } };
+        if (header.type === "keep-all" || present === undefined) continue;
+        values[route.resource.split("/")[2] ?? ""] = Number(present.temperature.actual.value);
+    }
+    return values;
+}
+
+const toRedge = (): Envelope => ({ ...link("connect"), content: { peer: "redge" } });
+
+test("while a device's reports wait for their turn the cloud is told what is present; the reports come all the same", async () => {
+    const harness = await startTwin(ALL);
+    const names = Array.from({ length: 10 }, (_, index) => `d${index}`);
+    await introduce(harness, names);
+    for (const name of names) await report(harness, name, 1, 500);
+    harness.take("edgehub");
+    await harness.twin.receive(toRedge());
+    await harness.clock.advance(0);
+    // Eight queues are on their way whole.
+    expect(presentOf(harness)).toEqual({ d8: 500, d9: 500 });
+    await report(harness, "d9", 501, 501);
+    expect(presentOf(harness)["d9"]).toBe(500);
+    const arrived: Record<string, number[]> = {};
+    const presents: number[] = [];
+    while (Object.values(arrived).flat().length < 5001) {
+        await harness.clock.advance(0);
+        const values = keptValues(harness);
+        presents.push(presentOf(harness)["d9"] ?? 0);
+        expect(harness.sent.edgehub.length).toBeGreaterThan(0);
+        for (const name of Object.keys(values)) arrived[name] = [...(arrived[name] ?? []), ...(values[name] ?? [])];
+        await harness.confirmAll();
+    }
+    expect(presents.slice(0, 2)).toEqual([500, 501]);
+    for (const name of names)
+        expect(arrived[name]).toEqual(Array.from({ length: name === "d9" ? 501 : 500 }, (_, index) => index + 1));
+    // Nobody is behind any more.
+    harness.take("edgehub");
+    await report(harness, "d9", 502, 502);
+    await harness.clock.advance(0);
+    expect([keptValues(harness), presentOf(harness)]).toEqual([{ d9: [502] }, {}]);
+});
+
+test("a cloud of KubeEdge, which would take it for a report, is told no present value", async () => {
+    const harness = await startTwin(ALL);
+    await introduce(harness, ["a"]);
+    await report(harness, "a", 1, 1000);
+    await harness.twin.receive({ ...link("connect"), content: { peer: "kubeedge" } });
+    await harness.clock.advance(0);
+    expect(presentOf(harness)).toEqual({});
+    expect(keptValues(harness)["a"]?.length).toBe(512);
 });
 
 test("unless it is told, half of the memory that the process may have is for kept reports", () => {

@@ -76,6 +76,28 @@ describe("the outbox", () => {
         expect(next.storeId).toBe(outbox.storeId);
     });
 
+    test("kept reports hold up nothing else, keep their order and are not held up for ever, also after a broken link", async () => {
+        const { outbox } = await setUp();
+        const kept = (id: string) => newEnvelope({ ...twin(id, { a: 1 }), id, type: "keep-all" });
+        await addAll(outbox, "twin", ["k1", "k2", "k3", "k4", "k5", "k6"].map(kept));
+        expect([await outbox.next(), await outbox.next()].map((sent) => sent?.header.msg_id)).toEqual(["k1", "k2"]);
+        await addAll(outbox, "user", [user(1)]);
+        await addAll(outbox, "twin", [twin("t1", { b: 1 })]);
+        await addAll(outbox, "user", [user(2), user(3), user(4)]);
+        const apart = (ids: readonly string[]) =>
+            [/^k/, /^[ut]/].map((lane) => ids.filter((id) => lane.test(id)).join(" "));
+        const rest = await drain(outbox);
+        expect(rest.indexOf("u1")).toBeLessThan(2);
+        expect(rest.indexOf("t1")).toBeLessThan(3);
+        // Every fourth message is the oldest of all.
+        expect(rest.indexOf("k3")).toBeLessThan(4);
+        expect(apart(rest)).toEqual(["k3 k4 k5 k6", "u1 t1 u2 u3 u4"]);
+        outbox.rewind();
+        const again = await drain(outbox);
+        expect(again.indexOf("u4")).toBeLessThan(8);
+        expect(apart(again)).toEqual(["k1 k2 k3 k4 k5 k6", "u1 t1 u2 u3 u4"]);
+    });
+
     test("joins reports of one device to the newest value of each property, until they are sent", async () => {
         const { outbox } = await setUp();
         await addAll(outbox, "twin", [twin("t1", { a: 1, b: 1 }), twin("t2", { a: 2 })]);
