@@ -82,7 +82,7 @@ export async function startContainerd({
             unmountBelow(root);
             spawnSync("ip", ["link", "del", bridge]);
             removeRules(`\\"${bridge}\\"`, subnet.replace(/0\/24$/, ""));
-            rmSync(root, { recursive: true, force: true, maxRetries: 5 });
+            rmSync(root, { recursive: true, force: true, maxRetries: 20 });
         },
     };
 }

@@ -128,7 +128,7 @@ export async function startDocker(): Promise<DockerEngine> {
             spawnSync("ip", ["link", "del", bridge]);
             removeRules(` ${bridge} `);
             unmountBelow(root);
-            rmSync(root, { recursive: true, force: true, maxRetries: 5 });
+            rmSync(root, { recursive: true, force: true, maxRetries: 20 });
         },
     };
 }

@@ -41,7 +41,7 @@ export async function startEmbeddedApiServer(): Promise<Embedded> {
         stop: async () => {
             await server.stop();
             await store.close();
-            await rm(dataDir, { recursive: true, force: true });
+            await rm(dataDir, { recursive: true, force: true, maxRetries: 20 });
         },
     };
 }
@@ -59,7 +59,7 @@ export async function startEmbedded(): Promise<Embedded> {
         stop: async () => {
             await plane.stop();
             await store.close();
-            await rm(dataDir, { recursive: true, force: true });
+            await rm(dataDir, { recursive: true, force: true, maxRetries: 20 });
         },
     };
 }

@@ -65,7 +65,7 @@ export async function startRealKube(options: RealKubeOptions = {}): Promise<Real
         // In reverse: a controller manager without its API server writes pages of complaints.
         for (const child of processes.reverse()) await ended(child);
         await apis?.stop();
-        await rm(folder, { recursive: true, force: true });
+        await rm(folder, { recursive: true, force: true, maxRetries: 20 });
     };
     const run = (name: string, flags: readonly string[]): ChildProcess => {
         const child = spawn(join(binaries, name), flags, { stdio: ["ignore", "pipe", "pipe"], cwd: folder });

@@ -122,7 +122,7 @@ export class TestNodeRed {
             await exited;
             clearTimeout(bound);
         }
-        if (this.#ownsUserDir) rmSync(this.userDir, { recursive: true, force: true });
+        if (this.#ownsUserDir) rmSync(this.userDir, { recursive: true, force: true, maxRetries: 20 });
     }
 
     #take(happening: Happening): void {

@@ -126,7 +126,7 @@ export class TestSite {
 
     async remove(): Promise<void> {
         for (const end of this.#ends.splice(0).reverse()) await end();
-        rmSync(this.home, { recursive: true, force: true });
+        rmSync(this.home, { recursive: true, force: true, maxRetries: 20 });
     }
 }
 

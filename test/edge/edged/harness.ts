@@ -257,7 +257,7 @@ export async function tempDir(): Promise<string> {
 const dirs: string[] = [];
 
 export async function removeTempDirs(): Promise<void> {
-    for (const dir of dirs.splice(0)) await rm(dir, { recursive: true, force: true });
+    for (const dir of dirs.splice(0)) await rm(dir, { recursive: true, force: true, maxRetries: 20 });
 }
 
 let serial = 0;
