@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { asRecord, type JsonRecord } from "../../../src/core/json.ts";
+import { asRecord, asRecords, type JsonRecord } from "../../../src/core/json.ts";
 import { definitionFaults } from "./structural-rules.ts";
 
 const FOLDER = join(import.meta.dirname, "../../../deploy/crds");
@@ -27,6 +27,31 @@ test.each(shipped)("%s keeps the rules of Kubernetes 1.20, which every later one
     expect(apiVersion).toBe("apiextensions.k8s.io/v1");
     expect(definitionFaults(definition(file))).toEqual([]);
 });
+
+/** Paths of the fields that say nothing of themselves, below those that Kubernetes explains. */
+function silent(schema: JsonRecord, path: string): string[] {
+    const fields = Object.entries({
+        ...asRecord(schema["properties"]),
+        ...asRecord(asRecord(schema["items"])["properties"]),
+    });
+    return fields.flatMap(([name, field]) => {
+        const at = `${path}.${name}`;
+        // Where a KubeEdge mapper pushes to is its own business; the fields are named as in those systems.
+        if (/\.pushMethod\.\w+\./.test(at)) return [];
+        const below = silent(asRecord(field), at);
+        return asRecord(field)["description"] === undefined ? [at, ...below] : below;
+    });
+}
+
+test.each(shipped.filter((file) => file.startsWith("devices.")))(
+    "%s: kubectl explain says what each field is",
+    (file) => {
+        const [version] = asRecords(asRecord(definition(file)["spec"])["versions"]);
+        const schema = asRecord(asRecord(version?.["schema"])["openAPIV3Schema"]);
+        const explained = /^\.(apiVersion|kind|metadata|spec)$|\.conditions\.(type|status|observedGeneration)$/;
+        expect(silent(schema, "").filter((path) => !explained.test(path))).toEqual([]);
+    },
+);
 
 describe("the rules notice", () => {
     const schemaWith = (properties: JsonRecord) => ({
