@@ -90,14 +90,31 @@ export class NodeShell {
      * @throws REDGE_NODE_NOT_CHOSEN when there is none, it is disabled, or it is of another type
      */
     async use<T>(kind: PartKind<T>, field: string): Promise<T> {
-        const id = this.def[field];
-        const found = typeof id === "string" && id !== "" ? this.red.nodes.getNode(id) : undefined;
-        const part = found?.type === kind.type ? (found as PartNode<T>)[PART] : undefined;
-        if (part === undefined) throw new RedgeError("REDGE_NODE_NOT_CHOSEN", { field, type: kind.type });
+        const part = this.#part(kind, field);
         this.#held.add(part as SharedPart<unknown>);
         const value = await part.acquire(this.node);
         kind.check?.(value);
         return value;
+    }
+
+    #part<T>(kind: PartKind<T>, field: string): SharedPart<T> {
+        const id = this.def[field];
+        const found = typeof id === "string" && id !== "" ? this.red.nodes.getNode(id) : undefined;
+        const part = found?.type === kind.type ? (found as PartNode<T>)[PART] : undefined;
+        if (part === undefined) throw new RedgeError("REDGE_NODE_NOT_CHOSEN", { field, type: kind.type });
+        return part;
+    }
+
+    /**
+     * The same for a part in which only one node of this type may keep its records.
+     * @throws REDGE_NODE_NOT_CHOSEN, REDGE_NODE_TWICE while there is another one
+     */
+    async useAlone<T>(kind: PartKind<T>, field: string): Promise<T> {
+        const { id, type } = this.node;
+        const part = this.#part(kind, field);
+        const other = [...part.users].find((user) => user.type === type && user.id !== id);
+        if (other !== undefined) throw new RedgeError("REDGE_NODE_TWICE", { type, other: other.name || other.id });
+        return this.use(kind, field);
     }
 
     /** A field of the node's form; absent when it is blank or names a variable that nothing defines. */

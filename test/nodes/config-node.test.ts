@@ -5,6 +5,7 @@ import { attachPart } from "../../nodes/shell/config-node.ts";
 import type { NodeDef, NodeRed, RedNode } from "../../nodes/shell/red.ts";
 import type { PartKind } from "../../nodes/shell/shell.ts";
 import { RedgeError } from "../../src/core/errors/redge-error.ts";
+import { eventually } from "../support/eventually.ts";
 import { arrival, helper, load, Probe, status } from "./support.ts";
 
 const inner: PartKind<string> = { type: "inner" };
@@ -39,7 +40,17 @@ function nodes(RED: NodeRed): void {
             return probe;
         });
     }
+    function Alone(this: RedNode, def: NodeDef): void {
+        RED.nodes.createNode(this, def);
+        attachComponent(RED, this, def, async (shell) => {
+            const part = await shell.useAlone(inner, "inner");
+            const probe = new Probe();
+            probe.onStart = async () => void events.push(`${this.id} has ${part}`);
+            return probe;
+        });
+    }
     RED.nodes.registerType("inner", Inner);
+    RED.nodes.registerType("alone", Alone);
     RED.nodes.registerType("outer", Outer);
     RED.nodes.registerType("user", User);
 }
@@ -93,4 +104,14 @@ test("a node for which no config node is chosen says which field lacks one", asy
     const caught = await arrival("caught");
     expect(caught).toMatchObject({ error: { code: "REDGE_NODE_NOT_CHOSEN" } });
     expect((await status("a", ({ fill, shape }) => fill === "red" && shape === "ring")).text).toContain("outer");
+});
+
+test("a second node that keeps its records in the same part is refused, and takes over when the first is gone", async () => {
+    const alone = (id: string, more = {}) => ({ id, z: "f", type: "alone", inner: "i", wires: [], ...more });
+    await load([nodes], [...config, alone("first", { name: "mine" }), alone("second")]);
+    const { text } = await status("second", ({ fill }) => fill === "red");
+    expect(text).toBe("Another alone node (mine) keeps its state in the same store");
+    await eventually(() => expect(events).toEqual(["inner opened", "first has inner"]));
+    await (helper.getNode("first") as unknown as { close(): Promise<void> }).close();
+    await eventually(() => expect(events).toContain("second has inner"));
 });

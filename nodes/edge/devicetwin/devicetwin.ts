@@ -16,7 +16,7 @@ export default function (RED: NodeRed): void {
             const { nodeName } = await shell.use(edgeIdentity, "identity");
             const twin = new DeviceTwin(shell.parse(deviceTwinConfig, { nodeName }), {
                 ...shell.ports,
-                store: await shell.use(store, "store"),
+                store: await shell.useAlone(store, "store"),
             });
             twins.set(this, twin);
             return twin;

@@ -11,7 +11,7 @@ export default function (RED: NodeRed): void {
             return new EdgeHub(shell.parse(edgeHubConfig), {
                 ...shell.ports,
                 identity: await shell.use(edgeIdentity, "identity"),
-                store: await shell.use(store, "store"),
+                store: await shell.useAlone(store, "store"),
             });
         });
     }

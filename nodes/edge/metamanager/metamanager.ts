@@ -19,7 +19,7 @@ export default function (RED: NodeRed): void {
             };
             return new ServingMetaManager(shell.parse(metaManagerConfig), shell.parse(metaServerConfig, serving), {
                 ...shell.ports,
-                store: await shell.use(store, "store"),
+                store: await shell.useAlone(store, "store"),
             });
         });
     }

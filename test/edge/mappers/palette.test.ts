@@ -52,19 +52,22 @@ describe("device in", () => {
         ]);
     });
 
-    test("a value that came before the node did is handed out when it starts", async () => {
-        const harness = await startTwin();
-        await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
-        await harness.cloud("insert", "default/device/thermo-1", thermo("25"));
-        const node = new DeviceIn({ device: ID });
-        const seen: PlainMessage[] = [];
-        node.on("value", (message) => seen.push(message));
-        node.on("output", (_output, envelope) => void harness.twin.receive(envelope));
-        harness.twin.on("output", (output, envelope) => void (output === "mappers" && node.receive(envelope)));
-        await node.start();
-        await harness.clock.advance(0);
-        expect(seen).toMatchObject([{ payload: 25 }]);
-    });
+    test.each([ID, undefined])(
+        "a value that came before the node did is handed out when it starts: %s",
+        async (device) => {
+            const harness = await startTwin();
+            await harness.cloud("insert", "default/devicemodel/thermo-model", thermoModel);
+            await harness.cloud("insert", "default/device/thermo-1", thermo("25"));
+            const node = new DeviceIn(device === undefined ? {} : { device });
+            const seen: PlainMessage[] = [];
+            node.on("value", (message) => seen.push(message));
+            node.on("output", (_output, envelope) => void harness.twin.receive(envelope));
+            harness.twin.on("output", (output, envelope) => void (output === "mappers" && node.receive(envelope)));
+            await node.start();
+            await harness.clock.advance(0);
+            expect(seen).toMatchObject([{ payload: 25 }]);
+        },
+    );
 });
 
 describe("device in and device out with methods", () => {

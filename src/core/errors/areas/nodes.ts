@@ -12,4 +12,9 @@ export const nodeErrors = {
         cause: "The node needs a config node of that type; it was not chosen, was removed, or is switched off.",
         remedy: "Open the node in the editor and choose or add one in the field {field}.",
     },
+    REDGE_NODE_TWICE: {
+        message: "Another {type} node ({other}) keeps its state in the same store",
+        cause: "Two of them would write over each other's records; an imported example may have brought the second one.",
+        remedy: "Delete this node or the other one, or give this one a store of its own with another folder.",
+    },
 } as const;

@@ -8,6 +8,7 @@ import {
     deviceIdOfCall,
     type MethodRequest,
     queryDevice,
+    queryDevices,
     WRITE,
 } from "../wire.ts";
 import type { DeviceInConfig } from "./config.ts";
@@ -36,7 +37,7 @@ export class DeviceIn extends WireComponent<"devicetwin", DeviceInEvents> {
     async start(): Promise<void> {
         const { device } = this.#config;
         this.report({ level: "ready", text: "waiting" });
-        if (device !== undefined) this.send("devicetwin", queryDevice(fullId(device)));
+        this.send("devicetwin", device === undefined ? queryDevices() : queryDevice(fullId(device)));
     }
 
     async stop(): Promise<void> {}
