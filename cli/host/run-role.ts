@@ -2,7 +2,7 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
-import { failureLine, printFailure } from "../failure.ts";
+import { printFailure } from "../failure.ts";
 import { packageRoot } from "../package-root.ts";
 import { claimVariables, type Role, redgeHome } from "./environment.ts";
 import { ensureFlowFile } from "./flows.ts";
@@ -10,6 +10,7 @@ import { hostNodeRed, type NodeRedHost } from "./node-red.ts";
 import { checkPorts, type WantedPort } from "./ports.ts";
 import { nodesReady } from "./readiness.ts";
 import { ADMIN_USER, adminAuth, ensureFolder, keptSecret } from "./secrets.ts";
+import { StartFailures } from "./start-failures.ts";
 
 const STOP_TIMEOUT_MS = 4_000;
 
@@ -40,23 +41,22 @@ export async function runRole(start: RoleStart): Promise<number> {
     await checkPorts(start.ports);
 
     const ending = endOfProcess();
-    const failed = new Promise<never>((_, reject) => {
-        settings["redge"] = { role: start.role, home: userDir, failed: reject };
-    });
-    failed.catch(() => {});
+    const failures = new StartFailures(start.readyTypes, (line) => process.stderr.write(`redge: ${line}\n`));
+    const failed = (thrown: unknown, type: string): void => failures.take(thrown, type);
+    settings["redge"] = { role: start.role, home: userDir, failed };
     const host = await hostNodeRed(settingsOf(start.role, password));
     const ready = nodesReady(host, start.role, userDir, start.readyTypes, systemClock);
     ready.catch(() => {});
     const first = await Promise.race([
         ready.then(() => "ready" as const),
-        failed,
+        failures.fatal,
         ending.then(() => "ending" as const),
     ]).catch(async (thrown: unknown) => {
         await stopBounded(host);
         throw thrown;
     });
+    failures.started();
     if (first === "ready") announce(start, host, password);
-    failed.catch((thrown: unknown) => process.stderr.write(`redge: ${failureLine(thrown)}\n`));
     await ending;
     await stopBounded(host);
     return 0;

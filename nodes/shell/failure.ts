@@ -19,9 +19,8 @@ const told = new WeakSet<Error>();
 export function reportStartFailure(shell: NodeShell, thrown: unknown, news: boolean): void {
     const error = toError(thrown);
     shell.status.fail(error.message, needsConfiguring(thrown) ? "ring" : "dot");
+    if (news) shell.red.settings.redge?.failed?.(error, shell.node.type);
     if (told.has(error)) return;
     told.add(error);
-    if (!news) return;
-    shell.node.error(error, {});
-    shell.red.settings.redge?.failed?.(thrown);
+    if (news) shell.node.error(error, {});
 }

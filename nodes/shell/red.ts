@@ -50,8 +50,8 @@ export interface RedgeSettings {
     readonly role?: "cloud" | "edge";
     readonly home?: string;
     readonly runtime?: () => unknown;
-    /** Told when a component or config node cannot start; the launcher decides whether the process ends. */
-    readonly failed?: (error: unknown) => void;
+    /** Told when a component or config node cannot start, with the node's type; the launcher decides whether the process ends. */
+    readonly failed?: (error: unknown, type: string) => void;
 }
 
 export interface HttpRequest {
