@@ -17,6 +17,8 @@ export class Backlog {
     readonly #gaveUp: () => void;
     readonly #ends = new Map<string, { first: number; next: number }>();
     #size = 0;
+    /** Removals wait for the next commit. */
+    #removed = false;
 
     /** `limit`: of all devices together. Over it the longest queue loses its oldest report, and `gaveUp` is told. */
     constructor(store: DocumentStore, commits: GroupCommit, limit: number, gaveUp: () => void) {
@@ -79,7 +81,15 @@ export class Backlog {
         for (; ends.first <= upTo && ends.first < ends.next; ends.first += 1) {
             this.#commits.delete(keyOf(device, ends.first));
             this.#size -= 1;
+            this.#removed = true;
         }
+    }
+
+    /** Devices that have become silent commit nothing any more: what they had is taken off the disk all the same. */
+    async flush(): Promise<void> {
+        if (!this.#removed) return;
+        this.#removed = false;
+        await this.#commits.commit();
     }
 
     forget(device: string): void {

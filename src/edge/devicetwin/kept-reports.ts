@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getHeapStatistics } from "node:v8";
 import type { Clock, Timer } from "../../core/clock.ts";
+import { errorText } from "../../core/errors/redge-error.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Counter, Gauge, Metrics } from "../../core/metrics.ts";
 
@@ -23,6 +24,8 @@ export interface KeptReportsParts {
     readonly limit: number;
     /** How many are kept now. */
     readonly size: () => number;
+    /** Takes what was confirmed off the disk. */
+    readonly flush: () => Promise<void>;
     /** More have been given up than when this was last called. */
     readonly told: () => void;
 }
@@ -64,8 +67,13 @@ export class KeptReports {
     }
 
     #look(): void {
-        const { clock, log, limit, size, told } = this.#parts;
+        const { clock, log, limit, size, flush, told } = this.#parts;
         this.#kept.set(size());
+        void flush().catch((thrown: unknown) => {
+            log.warn("confirmed reports stay on disk, and are sent again after a restart", {
+                reason: errorText(thrown),
+            });
+        });
         if (this.givenUp > this.#toldCount) {
             this.#toldCount = this.givenUp;
             told();

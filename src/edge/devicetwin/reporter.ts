@@ -57,7 +57,15 @@ export class Reporter {
         });
         const limit = config.keptReports || roomForReports();
         const backlog = new Backlog(store, registry.commits, limit, () => this.#kept.gaveUp());
-        this.#kept = new KeptReports({ clock, log, metrics, limit, size: () => backlog.size, told: gaveUp });
+        this.#kept = new KeptReports({
+            clock,
+            log,
+            metrics,
+            limit,
+            size: () => backlog.size,
+            flush: () => backlog.flush(),
+            told: gaveUp,
+        });
         this.#backlog = backlog;
         this.#backlogUplink = new BacklogUplink({
             clock,

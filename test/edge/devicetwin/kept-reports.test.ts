@@ -152,6 +152,19 @@ test("a cloud of KubeEdge, which would take it for a report, is told no present 
     expect(keptValues(harness)["a"]?.length).toBe(512);
 });
 
+test("what was confirmed leaves the disk though the devices have become silent", async () => {
+    const harness = await startTwin(ALL);
+    await introduce(harness, ["a"]);
+    await report(harness, "a", 1, 100);
+    const onDisk = async () => (await harness.store.scan("devicetwin/report/")).length;
+    expect(await onDisk()).toBe(100);
+    await harness.twin.receive(link("connect"));
+    await harness.clock.advance(0);
+    await harness.confirmAll();
+    await harness.clock.advance(1000);
+    expect(await onDisk()).toBe(0);
+});
+
 test("unless it is told, half of the memory that the process may have is for kept reports", () => {
     expect(roomForReports(256 * 2 ** 20)).toBe(131_072);
     expect(roomForReports(64 * 2 ** 30)).toBe(1_000_000);
