@@ -95,7 +95,8 @@ export class TwinContext {
         }
         const stamp = this.stamp(eventId);
         if (answer) this.publishFor(record.id, "twin/update/result", updateResult(stamp, changes), oneSegment);
-        this.publishFor(record.id, "twin/update/document", updateDocument(stamp, changes), oneSegment);
+        if (changes.size > 0)
+            this.publishFor(record.id, "twin/update/document", updateDocument(stamp, changes), oneSegment);
         if (delta !== undefined) this.publishFor(record.id, "twin/update/delta", delta, oneSegment);
         this.reporter.offer(record);
     }

@@ -70,9 +70,22 @@ export function getResult(stamp: Stamp, record: DeviceRecord): object {
     return { ...stamp, twin: Object.fromEntries(live.map(([key, property]) => [key, publicTwin(property)])) };
 }
 
-/** `…/twin/update/result`: the changed keys, deleted ones as null. */
+/** `…/twin/update/result`: the changed keys, deleted ones as null; of a key that was there only the side that was given. */
 export function updateResult(stamp: Stamp, changes: ReadonlyMap<string, TwinChange>): object {
-    return { ...stamp, twin: eachChange(changes, ({ current }) => (isLive(current) ? publicTwin(current) : null)) };
+    return { ...stamp, twin: eachChange(changes, resultOf) };
+}
+
+function resultOf({ last, current }: TwinChange): MsgTwin | null {
+    if (!isLive(current)) return null;
+    const { expected, actual, ...rest } = publicTwin(current);
+    const isGiven = (side: "expected" | "actual"): boolean => current[side] !== last?.[side];
+    // A reading that the report policy holds back changes neither side.
+    const all = !isLive(last) || !(isGiven("expected") || isGiven("actual"));
+    return {
+        ...(expected !== undefined && (all || isGiven("expected")) ? { expected } : {}),
+        ...(actual !== undefined && (all || isGiven("actual")) ? { actual } : {}),
+        ...rest,
+    };
 }
 
 /** `…/twin/update/document`: before and after of the changed keys. */

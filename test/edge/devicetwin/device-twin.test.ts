@@ -49,6 +49,34 @@ describe("MQTT documents", () => {
         expect(delta).toMatchObject({ topic: `${TWIN}/update/delta`, content: { delta: { target: "25" } } });
     });
 
+    // As a stock EdgeCore v1.23.1 answers the same documents.
+    test("of a key that was there the result has the side that was given, and nothing of what the other holds", async () => {
+        const harness = await withThermo();
+        const target = { expected: { value: "30" }, actual: { value: "20" }, metadata: { type: "int" } };
+        await harness.mqtt(`${TWIN}/update`, { event_id: "e1", twin: { target } });
+        harness.take("eventbus");
+        await harness.mqtt(`${TWIN}/update`, { event_id: "e2", twin: { target: { actual: { value: "30" } } } });
+        const [result, document] = published(harness);
+        const at = { metadata: { timestamp: harness.clock.nowMs() } };
+        const twin = { target: { actual: { value: "30", ...at }, optional: true, metadata: { type: "int" } } };
+        expect(result?.content).toEqual({ event_id: "e2", timestamp: harness.clock.nowMs(), twin });
+        expect(document?.content).toMatchObject({ twin: { target: { current: { expected: { value: "30" } } } } });
+    });
+
+    test("an update that changes no key is answered with an empty result, and no document", async () => {
+        const harness = await withThermo();
+        const own = { actual: { value: "1" }, optional: false };
+        await harness.mqtt(`${TWIN}/update`, { event_id: "e1", twin: { own } });
+        harness.take("eventbus");
+        await harness.mqtt(`${TWIN}/update`, { event_id: "e2", twin: {} });
+        await harness.mqtt(`${TWIN}/update`, { event_id: "e3", twin: { own: null } });
+        const empty = (event: string) => ({
+            topic: `${TWIN}/update/result`,
+            content: { event_id: event, timestamp: harness.clock.nowMs(), twin: {} },
+        });
+        expect(published(harness)).toEqual([empty("e2"), empty("e3")]);
+    });
+
     test("twin/get and membership/get answer without versions", async () => {
         const harness = await withThermo();
         await harness.mqtt(`${TWIN}/update`, { event_id: "", twin: { temperature: { actual: { value: "1" } } } });
