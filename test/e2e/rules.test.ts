@@ -194,7 +194,10 @@ describeWith(
                 const gone = await call("/edge/default/gone", "");
                 expect(gone).toMatchObject({ status: 502, body: expect.stringContaining("the service at port 1:") });
             });
-            await eventually(async () => expect((await statusOf("to-nobody"))?.failMessages).toBeGreaterThan(0));
+            await eventually(async () => {
+                const errors = (await statusOf("to-nobody"))?.errors ?? [];
+                expect(errors.at(-1)).toContain("node edge answered 502: the service at port 1: connect ECONNREFUSED");
+            });
         });
 
         test("a program of the gateway to rest", async () => {

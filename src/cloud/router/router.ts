@@ -185,7 +185,7 @@ export class Router extends WireComponent<"cloudhub"> {
             return { status: 503, headers: { "retry-after": ["5"] }, body: `node ${request.node} is not connected\n` };
         }
         const answer = await this.#toTarget(route.target, rest, request);
-        this.#count(route, answer.status >= 400 ? `node ${request.node} answered ${answer.status}` : undefined);
+        this.#count(route, answer.status >= 400 ? failureOf(request.node, answer) : undefined);
         return answer;
     }
 
@@ -232,4 +232,11 @@ export class Router extends WireComponent<"cloudhub"> {
             this.report({ level: "ready", text: "ready", params: { rules: this.#rules.count, port: this.#port } });
         }
     }
+}
+
+/** The router's own answers, and those of a gateway that could not reach its service, say why; what a service says is its caller's alone. */
+function failureOf(node: string, { status, body }: RestAnswer): string {
+    if (typeof body === "string") return body.trim();
+    const reason = body.toString("utf8").trim();
+    return `node ${node} answered ${status}${reason.startsWith("the service at port ") ? `: ${reason}` : ""}`;
 }

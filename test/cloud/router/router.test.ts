@@ -233,6 +233,8 @@ describe("Router", () => {
         await eventually(() => expect(sent).toHaveLength(1));
         await clock.advance(1000);
         expect((await late).status).toBe(504);
+        await clock.advance(5000);
+        expect(status("ask")["errors"]).toEqual([expect.stringMatching(/ node edge-1 did not answer in time$/)]);
         const lost = call("/edge-1/default/api");
         await eventually(() => expect(sent).toHaveLength(2));
         await up("disconnect", "node/edge-1", null);
