@@ -11,8 +11,9 @@ interface Trouble {
 }
 
 const WELL = new Set(["online", "ok"]);
-/** A device that comes and goes fills no log: the same reason is told again after this long only. */
+/** A device that comes and goes, or fails in turns, fills no log: in this time a reason is told once, and no more than so many. */
 const SAID_AGAIN_MS = 600_000;
+const MOST_REASONS = 8;
 
 /**
  * Which devices of a mapper are in trouble, by what is reported of them: for those who look at the editor alone, in the node's
@@ -22,8 +23,8 @@ export class DeviceTroubles {
     readonly #clock: Pick<Clock, "monotonicMs">;
     readonly #log: Logger;
     readonly #troubles = new Map<string, Trouble>();
-    /** By device: what was said last, and when. */
-    readonly #said = new Map<string, { readonly text: string; readonly atMs: number }>();
+    /** By device: what was said, and when. */
+    readonly #said = new Map<string, Map<string, number>>();
 
     constructor(clock: Pick<Clock, "monotonicMs">, log: Logger) {
         this.#clock = clock;
@@ -66,9 +67,10 @@ export class DeviceTroubles {
             return;
         }
         const nowMs = this.#clock.monotonicMs();
-        const said = this.#said.get(device);
-        if (said?.text === text && nowMs - said.atMs < SAID_AGAIN_MS) return;
-        this.#said.set(device, { text, atMs: nowMs });
+        const said = this.#said.get(device) ?? new Map<string, number>();
+        for (const [before, atMs] of said) if (nowMs - atMs >= SAID_AGAIN_MS) said.delete(before);
+        if (said.has(text) || said.size >= MOST_REASONS) return;
+        this.#said.set(device, said.set(text, nowMs));
         this.#log.warn(text, { device });
     }
 }

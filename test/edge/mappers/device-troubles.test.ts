@@ -75,9 +75,11 @@ test("a device that comes and goes is told again after ten minutes, or for anoth
         tell("default/a", { state: "online", reported: { speed: { value: 1 } } });
         return lines.splice(0).filter((line) => line.startsWith("warn")).length;
     };
-    expect([flap("no answer"), flap("no answer"), flap("refused"), flap("refused")]).toEqual([1, 0, 1, 0]);
+    expect([flap("no answer"), flap("refused"), flap("no answer"), flap("refused")]).toEqual([1, 1, 0, 0]);
+    for (let reason = 0; reason < 20; reason += 1) flap(`reason ${reason}`);
+    expect(flap("one more")).toBe(0);
     await clock.advance(600_000);
-    expect(flap("refused")).toBe(1);
+    expect([flap("refused"), flap("one more")]).toEqual([1, 1]);
 });
 
 test("a device that cannot be mapped as it is described counts, and is forgotten when it is mended or gone", async () => {
