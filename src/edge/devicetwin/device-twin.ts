@@ -131,7 +131,7 @@ export class DeviceTwin extends WireComponent<DeviceTwinOutput> {
         if (operation === Operation.disconnect) this.#reporter.linkDown();
         if (operation !== Operation.connect) return;
         this.#cloud.askMembership();
-        this.#reporter.linkUp(isRecord(content) && content["peer"] === "redge");
+        this.#reporter.linkUp(isRecord(content) ? content["peer"] : undefined);
     }
 
     #emit(output: DeviceTwinOutput, envelope: Envelope): void {

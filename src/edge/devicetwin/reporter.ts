@@ -117,10 +117,11 @@ export class Reporter {
         this.#backlogUplink.linkDown();
     }
 
-    linkUp(showsPresent: boolean): void {
-        this.#showsPresent = showsPresent;
+    /** `peer`: whose the cloud is, as EdgeHub says. */
+    linkUp(peer: unknown): void {
+        this.#showsPresent = peer === "redge";
         this.#backlogUplink.linkUp();
-        this.#uplink.linkUp(this.#registry.records.values());
+        this.#uplink.linkUp(this.#registry.records.values(), peer === "kubeedge");
     }
 
     forget(device: string): void {

@@ -40,7 +40,10 @@ export class Uplink {
     readonly #inFlight = new Map<string, InFlight>();
     readonly #twinBusy = new Map<string, string>();
     readonly #stateBusy = new Map<string, string>();
+    /** `<device>/<property>`: its first report was confirmed, and goes once more. */
+    readonly #firsts = new Set<string>();
     #up = true;
+    #losesFirst = false;
     #timer: Timer | undefined;
 
     constructor(options: UplinkOptions) {
@@ -62,9 +65,13 @@ export class Uplink {
         this.#up = false;
     }
 
-    /** What was under way stays so: EdgeHub's outbox delivers it. */
-    linkUp(records: Iterable<DeviceRecord>): void {
+    /**
+     * What was under way stays so: EdgeHub's outbox delivers it. `losesFirst`: the cloud is a stock CloudCore, which makes an empty twin of
+     * the first report of each property and confirms it (device plane reference 2.7).
+     */
+    linkUp(records: Iterable<DeviceRecord>, losesFirst: boolean): void {
         this.#up = true;
+        this.#losesFirst = losesFirst;
         for (const record of records) this.offer(record);
     }
 
@@ -77,8 +84,9 @@ export class Uplink {
         if (record === undefined) return true;
         for (const [key, seq] of message.keys ?? []) {
             const property = record.twin.get(key);
-            if (property !== undefined && property.confirmed < seq)
-                record.twin.set(key, { ...property, confirmed: seq });
+            if (property === undefined || property.confirmed >= seq) continue;
+            if (property.confirmed === 0 && this.#isLost(`${record.id}/${key}`)) continue;
+            record.twin.set(key, { ...property, confirmed: seq });
         }
         record.stateConfirmed = Math.max(record.stateConfirmed, message.stateSeq ?? 0);
         this.#options.confirmed(record);
@@ -91,6 +99,13 @@ export class Uplink {
         this.#inFlight.clear();
         this.#timer?.cancel();
         this.#timer = undefined;
+    }
+
+    /** Whether a report that was confirmed is to be made once more. */
+    #isLost(first: string): boolean {
+        if (this.#firsts.delete(first) || !this.#losesFirst) return false;
+        this.#firsts.add(first);
+        return true;
     }
 
     #sendTwin(record: DeviceRecord): void {

@@ -178,6 +178,31 @@ describe("reports to the cloud", () => {
         expect(upTwins(harness).map((twin) => twin["temperature"]?.actual?.value)).toEqual(["1", "2"]);
     });
 
+    // CloudCore v1.23.1 confirms the first report of a property, and shows an empty value.
+    test.each([
+        ["a stock CloudCore gets the first report of a property twice", "kubeedge", ["1", "1", "2"]],
+        ["a Redge cloud gets it once", "redge", ["1", "2"]],
+    ])("%s, and every later one once", async (_case, peer, told) => {
+        const harness = await withThermo();
+        await harness.twin.receive({ ...link("connect"), content: { peer } });
+        const values: unknown[] = [];
+        const confirmAll = async (): Promise<void> => {
+            for (let round = 0; round < 3; round += 1) {
+                for (const { route, content } of harness.sent.edgehub) {
+                    if (!route.resource.endsWith("twin/edge_updated")) continue;
+                    const { twin } = content as { twin: { temperature?: { actual?: { value: string } } } };
+                    if (twin.temperature?.actual !== undefined) values.push(twin.temperature.actual.value);
+                }
+                await harness.confirmAll();
+            }
+        };
+        for (const value of ["1", "2"]) {
+            await harness.mqtt(`${TWIN}/update`, { event_id: "", twin: { temperature: { actual: { value } } } });
+            await confirmAll();
+        }
+        expect(values).toEqual(told);
+    });
+
     test("nothing is sent while the link is down; all unconfirmed when it is back, also after a restart", async () => {
         const harness = await withThermo();
         await harness.twin.receive(link("disconnect"));
