@@ -168,10 +168,13 @@ describeWith(
                 mqtt.on("message", (topic, payload) => resolve(`${topic} ${payload}`)),
             );
             await mqtt.subscribeAsync("commands/#", { qos: 1 });
-            expect(await call("/edge/default/line/1/now", "größer")).toEqual({
-                status: 200,
-                body: "message delivered",
-            });
+            // That the caller was refused this rule is remembered for a moment.
+            await eventually(async () =>
+                expect(await call("/edge/default/line/1/now", "größer")).toEqual({
+                    status: 200,
+                    body: "message delivered",
+                }),
+            );
             expect(await got).toBe("commands/now größer");
             expect((await call("/nowhere/default/line/1", "x")).status).toBe(503);
             await eventually(async () => expect(await statusOf("down")).toMatchObject({ failMessages: 1 }));
