@@ -127,8 +127,9 @@ export class StatusKeeping {
     /** Something that conditions are made of may have changed. */
     check(device: KubeObject): void {
         const { caches } = this.#options;
-        if (this.#mirror.isDue(device, caches.modelOf(device), this.#facts(device)))
-            this.#mirrorWriter.mark(keyOf(device));
+        if (!this.#mirror.isDue(device, caches.modelOf(device), this.#facts(device))) return;
+        // A Device comes to life within a moment: what there is to say by then is one write, not three.
+        this.#mirrorWriter.mark(keyOf(device), device["status"] === undefined ? MIRROR_INTERVAL_MS : 0);
     }
 
     deviceDeleted(device: KubeObject): void {

@@ -36,12 +36,13 @@ export class CoalescingWriter {
         this.#options = options;
     }
 
-    /** The key has something new to write. */
-    mark(key: string): void {
+    /** The key has something new to write. `firstAfterMs`: its first write waits so long for more to say. */
+    mark(key: string, firstAfterMs = 0): void {
         if (this.#stopped) return;
         let slot = this.#slots.get(key);
         if (slot === undefined) {
-            slot = { dirty: false, busy: false, notBeforeMs: 0, failures: 0, timer: undefined };
+            const notBeforeMs = firstAfterMs > 0 ? this.#options.clock.monotonicMs() + firstAfterMs : 0;
+            slot = { dirty: false, busy: false, notBeforeMs, failures: 0, timer: undefined };
             this.#slots.set(key, slot);
         }
         slot.dirty = true;

@@ -13,7 +13,7 @@ const LONG_MS = 180_000;
 describe("what kubectl describe says of a device", () => {
     let rig: Rig<DeviceController>;
 
-    const add = async (spec: Record<string, unknown> = {}) => {
+    const add = async (spec: Record<string, unknown> = {}, settleMs = 2000) => {
         await rig.cluster.create(Kinds.device, {
             apiVersion: API,
             kind: "Device",
@@ -30,7 +30,7 @@ describe("what kubectl describe says of a device", () => {
                 ...spec,
             },
         });
-        await rig.settle(2000);
+        await rig.settle(settleMs);
     };
     const patch = async (spec: Record<string, unknown>) => {
         await rig.cluster.patch({ type: Kinds.device, namespace: "default", name: "t1" }, { spec }, "merge");
@@ -96,6 +96,18 @@ describe("what kubectl describe says of a device", () => {
             properties: [{ name: "temperature" }, { name: "setpoint" }],
         });
         expect(condition("SpecValid")).toMatchObject({ status: "True" });
+    });
+
+    test("what a device says in its first second is one write", async () => {
+        await add({}, 100);
+        await rig.up("update", "device/default/t1/state/update", { device: { state: "online" } });
+        await rig.settle(500);
+        expect(status()).toEqual({});
+        await report({ temperature: value("21.5") });
+        expect(status()).toMatchObject({ state: "online" });
+        expect(condition("ModelFound")).toMatchObject({ status: "True" });
+        expect(condition("Reporting")).toMatchObject({ status: "True" });
+        expect(rig.cluster.requests.filter((request) => request === "patch devices/t1")).toHaveLength(1);
     });
 
     test("a device that fits has no word on it", async () => {
