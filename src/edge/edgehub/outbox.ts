@@ -252,8 +252,10 @@ export class Outbox {
         this.#entries.set(key, entry);
         this.#unsent.set(key, entry);
         if (isKept(envelope)) this.#kept.add(id);
-        else this.#live.set(key, entry);
-        if (!isKept(envelope) && kind === "twin") this.#open.set(resource, entry);
+        else {
+            this.#live.set(key, entry);
+            if (kind === "twin") this.#open.set(resource, entry);
+        }
         return entry;
     }
 
